@@ -1,0 +1,154 @@
+"""What a Jade network is made of, and the sizes that have names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
+
+from moola_models.bar_heads import CountdownHeadConfig, SpanHeadConfig
+from moola_models.crf_head import CrfHeadConfig
+from moola_models.heads import HeadConfig
+from moola_models.pointers_head import PointersHeadConfig
+from moola_models.registry import resolve_head
+from moola_models.type_head import TypeHeadConfig
+
+HeadField = Annotated[SerializeAsAny[HeadConfig], BeforeValidator(resolve_head)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Span = Literal["bars", "crf"]
+
+
+class JadeConfig(BaseModel):
+    """A bidirectional LSTM over the bars of a window with one head per task.
+
+    >>> config = JadeConfig(heads=("type", "span"))
+    >>> [head.name for head in config.heads]
+    ['type', 'span']
+    >>> JadeConfig.model_validate_json(config.model_dump_json()) == config
+    True
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["jade"] = "jade"
+    input_size: int = Field(default=12, ge=1)
+    """Features of a bar, the position feature included where it is used."""
+    window: int = Field(default=105, ge=1)
+    """Bars of the windows it is meant for. Any length runs; this one stands on the model's card."""
+    hidden: int = Field(default=96, ge=1)
+    """States of one direction; a bar's state has twice as many."""
+    layers: int = Field(default=1, ge=1)
+    projection: int | None = Field(default=64, ge=1)
+    """Width that the mean state is taken to, with a ReLU, before the heads that read it; None: as it is."""
+    heads: tuple[HeadField, ...] = Field(min_length=1)
+    """One per task. A plain string is the kind of a head with its default settings."""
+    input_dropout: Rate = 0.3
+    """Share of input numbers set to 0 while training."""
+    layer_dropout: Rate = 0.0
+    """Between stacked LSTM layers; with one layer there is no such place."""
+    dense_dropout: Rate = 0.6
+    """Before the linear layer of every head."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        names = [head.name for head in self.heads]
+        if len(set(names)) < len(names):
+            raise ValueError(f"heads: want different names, got {names}")
+        if self.layers == 1 and self.layer_dropout > 0:
+            raise ValueError(
+                f"layer_dropout: want 0 with one layer, got {self.layer_dropout}: it acts between stacked "
+                "layers only and would do nothing; input_dropout and dense_dropout act in a one-layer model"
+            )
+        if self.projection is not None and not any(head.pooled for head in self.heads):
+            raise ValueError(
+                f"projection: want None, got {self.projection}: no head in {names} reads the pooled state"
+            )
+        return self
+
+
+def brief_heads(*, classes: int = 3, span: Span = "bars") -> tuple[HeadConfig, ...]:
+    """The four tasks: type, pointers, span (per bar or two-tag CRF) and countdown, in this order."""
+    return (
+        TypeHeadConfig(classes=classes),
+        PointersHeadConfig(),
+        CrfHeadConfig() if span == "crf" else SpanHeadConfig(),
+        CountdownHeadConfig(),
+    )
+
+
+def compact(
+    input_size: int = 12,
+    *,
+    classes: int = 3,
+    span: Span = "bars",
+    window: int = 105,
+    heads: tuple[HeadConfig, ...] | None = None,
+    input_dropout: float = 0.3,
+    dense_dropout: float = 0.6,
+) -> JadeConfig:
+    """JadeCompact: one layer of 96, projection to 64; all four tasks unless `heads` says otherwise.
+
+    >>> compact(13).hidden
+    96
+    """
+    chosen = brief_heads(classes=classes, span=span) if heads is None else heads
+    return JadeConfig(
+        input_size=input_size,
+        window=window,
+        projection=64 if any(head.pooled for head in chosen) else None,
+        heads=chosen,
+        input_dropout=input_dropout,
+        dense_dropout=dense_dropout,
+    )
+
+
+def core(
+    input_size: int = 12,
+    *,
+    classes: int = 3,
+    span: Span = "bars",
+    window: int = 105,
+    heads: tuple[HeadConfig, ...] | None = None,
+    input_dropout: float = 0.25,
+    layer_dropout: float = 0.65,
+    dense_dropout: float = 0.5,
+) -> JadeConfig:
+    """JadeCore: two layers of 128, no projection; all four tasks unless `heads` says otherwise."""
+    return JadeConfig(
+        input_size=input_size,
+        window=window,
+        hidden=128,
+        layers=2,
+        projection=None,
+        heads=brief_heads(classes=classes, span=span) if heads is None else heads,
+        input_dropout=input_dropout,
+        layer_dropout=layer_dropout,
+        dense_dropout=dense_dropout,
+    )
+
+
+def origin_compact(input_size: int = 12, *, classes: int = 3, span: Span = "bars") -> JadeConfig:
+    """The first system's JadeCompact with four tasks.
+
+    Its configuration also asked for a recurrent dropout of 0.7, which acts between layers; it had one layer,
+    so nothing was dropped there and nothing is here.
+    """
+    return compact(input_size, classes=classes, span=span)
+
+
+def origin_core(input_size: int = 12, *, classes: int = 3, pointers: bool = False) -> JadeConfig:
+    """The first system's JadeCore: type, and pointers if asked, on two layers of 128."""
+    heads: tuple[HeadConfig, ...] = (TypeHeadConfig(classes=classes),)
+    return core(input_size, heads=(*heads, PointersHeadConfig()) if pointers else heads)
+
+
+def origin_wide(input_size: int = 12, *, classes: int = 3, span: Span = "bars") -> JadeConfig:
+    """The first system's widest run: two layers of 128 under the projection to 64, four tasks."""
+    return JadeConfig(
+        input_size=input_size,
+        hidden=128,
+        layers=2,
+        projection=64,
+        heads=brief_heads(classes=classes, span=span),
+        layer_dropout=0.7,
+    )
