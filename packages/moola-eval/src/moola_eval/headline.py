@@ -1,0 +1,69 @@
+"""The metrics of a report, computed alike for the model and for every chance level."""
+
+from __future__ import annotations
+
+from moola_eval.bars import bar_f1
+from moola_eval.calibration import brier, expected_calibration_error
+from moola_eval.countdown import countdown_error
+from moola_eval.detection import span_f1
+from moola_eval.forecast import Forecast
+from moola_eval.joint import joint_success
+from moola_eval.origin import origin_scores
+from moola_eval.pattern_type import type_accuracy, type_macro_f1
+from moola_eval.pointers import pointer_error, pointer_hit
+from moola_eval.score import Score
+from moola_eval.separation import separation
+from moola_eval.targets import Targets
+
+UNSKILLED = frozenset({"bar_ece", "origin_ece"})
+"""Metrics in which a constant is perfect: skill over chance has no meaning there."""
+
+
+def headline_scores(forecast: Forecast, targets: Targets) -> dict[str, Score]:
+    """Computes every metric for which the forecast has the outputs, by name."""
+    scores = [
+        *_spans_and_bars(forecast, targets),
+        *_pointed(forecast, targets),
+        *origin_scores(
+            targets,
+            probability=forecast.probability,
+            pointers=forecast.pointers,
+            countdown=forecast.countdown,
+            type_probability=forecast.type_probability,
+        ),
+    ]
+    return {score.name: score for score in scores}
+
+
+def _spans_and_bars(forecast: Forecast, targets: Targets) -> list[Score]:
+    scores = [
+        span_f1(targets.spans, forecast.spans, criterion=0.5, labels="ignored"),
+        bar_f1(targets.mask, forecast.mask),
+        bar_f1(targets.mask, forecast.mask, average="window", empty="skip"),
+    ]
+    if forecast.probability is not None:
+        scores += [
+            separation(forecast.probability, targets.mask),
+            brier(forecast.probability, targets.mask).named("bar_brier"),
+            expected_calibration_error(forecast.probability, targets.mask).named("bar_ece"),
+        ]
+    return scores
+
+
+def _pointed(forecast: Forecast, targets: Targets) -> list[Score]:
+    scores: list[Score] = []
+    pointers, kinds = forecast.pointers, forecast.type_probability
+    if pointers is not None:
+        place = (targets.start, targets.end, pointers)
+        scores += [
+            pointer_error(*place, of="centre", valid=targets.has_span),
+            pointer_error(*place, of="length", valid=targets.has_span),
+            pointer_hit(*place, k=3, side="both", valid=targets.has_span),
+        ]
+    if forecast.countdown is not None:
+        scores.append(countdown_error(targets.countdown, forecast.countdown))
+    if kinds is not None:
+        scores += [type_accuracy(targets.type, kinds), type_macro_f1(targets.type, kinds)]
+    if pointers is not None and kinds is not None:
+        scores.append(joint_success(targets, pointers, kinds))
+    return scores
