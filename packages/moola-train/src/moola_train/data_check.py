@@ -1,0 +1,109 @@
+"""Looks once at all the data before training: the parts, the shapes, the values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from moola_train.batches import Batch
+from moola_train.protocols import Data
+from moola_train.task import Task
+from moola_train.task_losses import batches
+
+
+class Parts(NamedTuple):
+    """Row numbers of the parts of a data set that training touches, int64 on the CPU."""
+
+    train: Tensor
+    inner: Tensor
+
+
+def split_rows(data: Data) -> Parts:
+    """Reads the data's ``split``: 0 train, 1 inner, 2 test; all train where it has none.
+
+    Raises:
+        ValueError: A wrong length or value, or no training example.
+    """
+    n = len(data)
+    split = getattr(data, "split", None)
+    split = torch.zeros(n, dtype=torch.int8) if split is None else torch.as_tensor(split).cpu()
+    if split.shape != (n,):
+        raise ValueError(f"split: want shape ({n},), got {tuple(split.shape)}")
+    bad = ((split < 0) | (split > 2)).nonzero().flatten()
+    if len(bad):
+        raise ValueError(f"split: want 0, 1 or 2, got {int(split[bad[0]])} in row {int(bad[0])}")
+    train, inner = ((split == part).nonzero().flatten() for part in (0, 1))
+    if not len(train):
+        raise ValueError(f"split: want at least one training example (0), got none in {n} rows")
+    return Parts(train, inner)
+
+
+def check_data(
+    data: Data, tasks: Sequence[Task], parts: Parts, *, batch_size: int, needs_inner: bool
+) -> None:
+    """Gathers the training and the inner part once and checks every value a task will see.
+
+    Args:
+        data: The data.
+        tasks: The tasks.
+        parts: From `split_rows`.
+        batch_size: Examples gathered at once.
+        needs_inner: Whether each task needs a known target in the inner part too.
+
+    Raises:
+        ValueError: Inputs that are not finite, a target not finite where known, a label outside its task's
+            classes, a negative weight, or a task of which no target is known. Names the row of the data set.
+    """
+    for part, rows in parts._asdict().items():
+        known = torch.zeros(len(tasks), dtype=torch.bool)
+        start = 0
+        for batch in batches(data, rows, batch_size=batch_size, device=torch.device("cpu")):
+            here = rows[start : start + batch_size]
+            start += len(here)
+            _check_batch(batch, here)
+            for i, task in enumerate(tasks):
+                known[i] |= _check_task(task, batch, here)
+        if part == "train" or (needs_inner and len(rows)):
+            for task, is_known in zip(tasks, known.tolist(), strict=True):
+                if not is_known:
+                    raise ValueError(f"task {task.name!r}: want a known target in the {part} part, got none")
+
+
+def _check_batch(batch: Batch, rows: Tensor) -> None:
+    for name, values in (("inputs", batch.inputs), ("weight", batch.weight)):
+        if len(values) != len(rows):
+            raise ValueError(f"{name}: want {len(rows)} rows in a batch, got {len(values)}")
+        _refuse(~values.isfinite(), rows, f"{name}: want finite values", values)
+    _refuse(batch.weight < 0, rows, "weight: want 0 or more", batch.weight)
+
+
+def _check_task(task: Task, batch: Batch, rows: Tensor) -> bool:
+    if task.target not in batch.targets or task.target not in batch.masks:
+        there = sorted(batch.targets.keys() & batch.masks.keys())
+        raise ValueError(f"task {task.name!r}: want target and mask {task.target!r}, got {there}")
+    target, mask = batch.targets[task.target], batch.masks[task.target]
+    if mask.dtype != torch.bool or mask.shape not in (target.shape, target.shape[:1]):
+        wanted = f"bool {tuple(target.shape[:1])} or {tuple(target.shape)}"
+        found = f"{mask.dtype} {tuple(mask.shape)}"
+        raise ValueError(f"task {task.name!r}: want a mask of {wanted}, got {found}")
+    if len(target) != len(rows):
+        raise ValueError(f"task {task.name!r}: want {len(rows)} targets in a batch, got {len(target)}")
+    known = mask.reshape(mask.shape + (1,) * (target.ndim - mask.ndim)).expand_as(target)
+    what = f"task {task.name!r}: want "
+    _refuse(known & ~target.isfinite(), rows, what + "finite targets where known", target)
+    if task.classes is not None:
+        outside = (target < 0) | (target >= task.classes)
+        _refuse(known & outside, rows, what + f"labels in 0..{task.classes - 1}", target)
+    weighted = known & (batch.weight > 0).reshape((-1,) + (1,) * (target.ndim - 1))
+    return bool(weighted.any())
+
+
+def _refuse(bad: Tensor, rows: Tensor, wanted: str, values: Tensor) -> None:
+    where = bad.nonzero()
+    if len(where):
+        place = tuple(where[0].tolist())
+        row = int(rows[place[0]])
+        raise ValueError(f"{wanted}, got {values[place].item()} in row {row}")

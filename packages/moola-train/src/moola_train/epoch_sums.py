@@ -1,0 +1,44 @@
+"""What an epoch adds up on the device, to be read once at its end. k tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from moola_train.protocols import Row
+
+
+class EpochSums:
+    """Running sums over the steps of an epoch: per task, and of the whole.
+
+    The loss of an epoch is the sum over all its examples divided by their weight, not a mean of batch means,
+    so that a short last batch counts for what it is.
+    """
+
+    def __init__(self, tasks: Sequence[str], *, device: torch.device) -> None:
+        self.tasks = tuple(tasks)
+        kind = torch.float32 if device.type == "mps" else torch.float64
+        self.values = torch.zeros(3 * len(tasks) + 2, dtype=kind, device=device)
+
+    def add(self, sums: Tensor, weights: Tensor, coefficients: Tensor, total: Tensor, norm: Tensor) -> None:
+        """Adds one step: (k,), (k,), (k,) and two scalars."""
+        self.values += torch.cat([sums, weights, coefficients, torch.stack([total, norm])])
+
+    def rows(self, steps: int) -> list[Row]:
+        """Returns the rows of an epoch of `steps` steps, with values read from the device in one go."""
+        k = len(self.tasks)
+        values = self.values.tolist()
+        sums, weights, coefficients = values[:k], values[k : 2 * k], values[2 * k : 3 * k]
+        rows = []
+        for task, s, w, c in zip(self.tasks, sums, weights, coefficients, strict=True):
+            rows.append(Row(task, "loss", s / w if w > 0 else float("nan")))
+            rows.append(Row(task, "coefficient", c / steps))
+        rows.append(Row("", "total", values[-2] / steps))
+        rows.append(Row("", "gradient_norm", values[-1] / steps))
+        return rows
+
+    def reset(self) -> None:
+        """Starts the next epoch."""
+        self.values.zero_()

@@ -1,0 +1,114 @@
+"""From a batch to one loss per task: sums and weights, so that parts of a batch can be added up.
+
+k tasks, in the order given to `fit`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from moola_train.batches import Batch
+from moola_train.protocols import Data
+from moola_train.task import Task
+
+
+class TaskLosses:
+    """Runs the model on a batch and applies each task's loss.
+
+    Args:
+        model: Called as ``model(inputs)``, or ``model(inputs, targets=…)`` where its forward takes targets.
+            Returns outputs by head name: a mapping, or an object with attributes such as a NamedTuple.
+        tasks: One or more, with different names.
+        device: Where batches are moved to.
+    """
+
+    def __init__(self, model: nn.Module, tasks: Sequence[Task], *, device: torch.device) -> None:
+        names = [task.name for task in tasks]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"tasks: want one or more with different names, got {names}")
+        self.model = model
+        self.tasks = tuple(tasks)
+        self.names = tuple(names)
+        self.device = device
+        parameters = inspect.signature(model.forward).parameters
+        self._with_targets = "targets" in parameters
+
+    def sums(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns the weighted sums and the weights of all tasks, (k,) each. Raises as `pairs`."""
+        pairs = self.pairs(batch)
+        return torch.stack([s for s, _ in pairs]), torch.stack([w for _, w in pairs])
+
+    def pairs(self, batch: Batch) -> list[tuple[Tensor, Tensor]]:
+        """Returns (weighted sum, weight) of each task.
+
+        Raises:
+            ValueError: The model has no such head, the batch no such target or mask, or a loss returns
+                something else than two scalars. Names the task.
+        """
+        if self._with_targets:
+            outputs = self.model(batch.inputs, targets=batch.targets)
+        else:
+            outputs = self.model(batch.inputs)
+        return [self._pair(task, outputs, batch) for task in self.tasks]
+
+    def _pair(self, task: Task, outputs: object, batch: Batch) -> tuple[Tensor, Tensor]:
+        output = _named(outputs, task)
+        if task.target not in batch.targets or task.target not in batch.masks:
+            found = sorted(batch.targets.keys() & batch.masks.keys())
+            raise ValueError(
+                f"task {task.name!r}: want target and mask {task.target!r} in the batch, got {found}"
+            )
+        total, weight = task.loss(output, batch.targets[task.target], batch.masks[task.target], batch.weight)
+        if total.ndim or weight.ndim:
+            shapes = tuple(total.shape), tuple(weight.shape)
+            raise ValueError(f"task {task.name!r}: want a loss of two scalars, got shapes {shapes}")
+        return total, weight.to(total.dtype)
+
+    @torch.no_grad()
+    def evaluate(self, data: Data, rows: Tensor, *, batch_size: int) -> Tensor:
+        """Returns the plain loss of each task over `rows`, float (k,); NaN where no target is known.
+
+        The model is put into evaluation mode and left there.
+        """
+        self.model.eval()
+        kind = torch.float32 if self.device.type == "mps" else torch.float64
+        total = torch.zeros(2, len(self.tasks), dtype=kind, device=self.device)
+        for batch in batches(data, rows, batch_size=batch_size, device=self.device):
+            total += torch.stack(self.sums(batch))
+        sums, weights = total.unbind()
+        return torch.where(weights > 0, sums / weights, torch.nan)
+
+
+def quotient(sums: Tensor, weights: Tensor) -> Tensor:
+    """Returns sums / weights, and 0 without a slope for a task of which nothing is known in the batch."""
+    return sums / weights.masked_fill(weights == 0, 1)
+
+
+def batches(data: Data, rows: Tensor, *, batch_size: int, device: torch.device) -> Iterator[Batch]:
+    """Gathers `rows`, int64 (n,), in their order, `batch_size` at a time, on `device`."""
+    rows = rows.to(index_device(data))
+    for start in range(0, len(rows), batch_size):
+        yield data.batch(rows[start : start + batch_size]).to(device)
+
+
+def index_device(data: Data) -> torch.device:
+    """Returns where the data wants its index: its ``device`` attribute, else the CPU."""
+    return torch.device(getattr(data, "device", "cpu"))
+
+
+def _named(outputs: object, task: Task) -> Tensor:
+    if isinstance(outputs, Mapping):
+        output, there = outputs.get(task.head), sorted(map(str, outputs))
+    else:
+        output = getattr(outputs, task.head, None)
+        there = [*getattr(outputs, "_fields", ()), *getattr(outputs, "__dict__", ())]
+    if not isinstance(output, Tensor):
+        raise ValueError(
+            f"task {task.name!r}: want a tensor as output {task.head!r} of the model,"
+            f" got {type(output).__name__}; there are {there}"
+        )
+    return output

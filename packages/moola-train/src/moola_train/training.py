@@ -1,0 +1,164 @@
+"""The state of a run: everything that a checkpoint has to hold, and nothing else that matters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from pydantic import JsonValue
+from torch import Tensor, nn
+
+from moola_train.checkpoint import Snapshot, load_module, module_tensors
+from moola_train.config import FitConfig
+from moola_train.epoch_sums import EpochSums
+from moola_train.optimizer_state import load_optimizer, optimizer_tensors
+from moola_train.parameter_groups import adamw, parameter_groups
+from moola_train.protocols import Row
+from moola_train.random_stream import RandomStream
+from moola_train.schema import Split
+from moola_train.task import Task
+from moola_train.task_losses import TaskLosses
+
+MAY_CHANGE = frozenset(
+    {"epochs", "patience", "checkpoint_every", "keep_every", "threads", "restore", "device"}
+)
+"""Settings that a resumed run may change, because the steps it shares with a straight one stay the same."""
+
+_SPLITS: dict[str, Split] = {"train": "train", "inner": "inner", "test": "test"}
+
+
+class Training:
+    """Model, balancer, optimiser, random stream, counters and sums of one run on one device."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        balancer: nn.Module,
+        tasks: Sequence[Task],
+        config: FitConfig,
+        *,
+        device: torch.device,
+        fingerprint: str,
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.fingerprint = fingerprint
+        self.model = model.to(device)
+        self.balancer = balancer.to(device)
+        self.losses = TaskLosses(model, tasks, device=device)
+        groups = parameter_groups(model, balancer, config)
+        self.parameters = [p for group in groups for p in group["params"]]
+        self.optimizer = adamw(groups, config, device=device)
+        self.stream = RandomStream((config.seed, 0), device=device)
+        self.sums = EpochSums(self.losses.names, device=device)
+        self.epoch = 0
+        """Epochs finished."""
+        self.step = 0
+        """Optimiser steps taken."""
+        self.batch = 0
+        """Batches done of the epoch that is running."""
+        self.pending: list[tuple[int, Row]] = []
+        """Rows that callbacks gave in the epoch that is running, each with its step."""
+        self.best_epoch: int | None = None
+        self.best_value: float | None = None
+        self.waited = 0
+        """Epochs since the best one."""
+
+    def judge(self, value: float) -> bool:
+        """Takes an epoch's selection value and returns whether it is the best so far; NaN never is."""
+        sign = 1 if self.config.mode == "min" else -1
+        best = math.inf if self.best_value is None else sign * self.best_value
+        better = sign * value < best - (self.config.min_delta if math.isfinite(best) else 0.0)
+        if better:
+            self.best_epoch, self.best_value, self.waited = self.epoch, value, 0
+        else:
+            self.waited += 1
+        return better
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether early stopping says stop."""
+        return self.config.patience is not None and self.waited >= self.config.patience
+
+    def snapshot(self, *, records_size: int) -> Snapshot:
+        """Copies the whole state to the CPU."""
+        pending: list[JsonValue] = [
+            [step, r.task, r.name, finite(r.value), r.split] for step, r in self.pending
+        ]
+        state: dict[str, JsonValue] = {
+            "config": self.config.model_dump(mode="json"),
+            "device": self.device.type,
+            "fingerprint": self.fingerprint,
+            "tasks": list(self.losses.names),
+            "epoch": self.epoch,
+            "step": self.step,
+            "batch": self.batch,
+            "best_epoch": self.best_epoch,
+            "best_value": self.best_value,
+            "waited": self.waited,
+            "pending": pending,
+            "records_size": records_size,
+        }
+        tensors = {
+            "model": module_tensors(self.model, what="model"),
+            "balancer": module_tensors(self.balancer, what="balancer"),
+            "optimizer": optimizer_tensors(self.optimizer),
+            "random": {name: value.clone() for name, value in self.stream.state().items()},
+            "sums": {"values": self.sums.values.to("cpu", copy=True)},
+        }
+        return Snapshot(tensors, state)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Takes over a saved state.
+
+        Raises:
+            ValueError: It was saved by a run with other settings, tasks, data, device or shapes.
+        """
+        state, tensors = dict(snapshot.state), snapshot.tensors
+        self._refuse_other_run(state)
+        load_module(self.model, tensors["model"], what="model")
+        load_module(self.balancer, tensors["balancer"], what="balancer")
+        load_optimizer(self.optimizer, tensors["optimizer"])
+        self.stream.load(tensors["random"])
+        self.sums.values.copy_(tensors["sums"]["values"])
+        self.epoch, self.step, self.batch, self.waited = (
+            int(str(state[name])) for name in ("epoch", "step", "batch", "waited")
+        )
+        best_epoch, best_value = state["best_epoch"], state["best_value"]
+        self.best_epoch = best_epoch if isinstance(best_epoch, int) else None
+        self.best_value = float(best_value) if isinstance(best_value, int | float) else None
+        self.pending = [_row(values) for values in _list(state["pending"])]
+
+    def _refuse_other_run(self, state: dict[str, JsonValue]) -> None:
+        saved, own = state["config"], self.config.model_dump(mode="json")
+        assert isinstance(saved, dict)
+        for name in own.keys() - MAY_CHANGE:
+            if saved.get(name) != own[name]:
+                raise ValueError(f"config: want {name}={saved.get(name)!r} as when saved, got {own[name]!r}")
+        same: dict[str, JsonValue] = {
+            "device": self.device.type,
+            "fingerprint": self.fingerprint,
+            "tasks": list(self.losses.names),
+        }
+        for name, value in same.items():
+            if state[name] != value:
+                raise ValueError(f"{name}: want {state[name]!r} as when the run was saved, got {value!r}")
+
+
+def finite(value: float | Tensor) -> float | None:
+    """Reads a value for the records, where None stands for what is not finite."""
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    assert isinstance(value, list)
+    return value
+
+
+def _row(values: JsonValue) -> tuple[int, Row]:
+    step, task, name, value, split = _list(values)
+    number = float(value) if isinstance(value, int | float) else math.nan
+    part = _SPLITS[str(split)]
+    return int(str(step)), Row(str(task), str(name), number, part)

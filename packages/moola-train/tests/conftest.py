@@ -1,0 +1,87 @@
+"""A small model with dropout and two invented tasks, shared by the tests of the loop."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from moola_train import Examples, FitConfig, Task
+
+
+class TwoHeads(nn.Module):
+    def __init__(self, *, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.trunk = nn.Linear(5, 8)
+        self.norm = nn.LayerNorm(8)
+        self.dropout = nn.Dropout(dropout)
+        self.head_kind = nn.Linear(8, 3)
+        self.head_size = nn.Linear(8, 1)
+
+    def forward(self, inputs):
+        z = self.dropout(torch.tanh(self.norm(self.trunk(inputs))))
+        return {"kind": self.head_kind(z), "size": self.head_size(z)[:, 0]}
+
+
+class LogSigmas(nn.Module):
+    """A balancer with parameters of its own, in the manner of learned variances."""
+
+    def __init__(self, tasks) -> None:
+        super().__init__()
+        self.log_sigma = nn.ParameterDict({task: nn.Parameter(torch.zeros(())) for task in tasks})
+
+    def forward(self, losses):
+        return torch.stack(
+            [torch.exp(-2 * self.log_sigma[t]) * loss + self.log_sigma[t] for t, loss in losses.items()]
+        ).sum()
+
+
+def kind_loss(output, target, mask, weight):
+    each = nn.functional.cross_entropy(output, target, reduction="none")
+    return (each * mask * weight).sum(), (mask * weight).sum()
+
+
+def size_loss(output, target, mask, weight):
+    each = (output - target) ** 2
+    return torch.where(mask, each * weight, 0).sum(), (mask * weight).sum()
+
+
+def make_data(n: int = 70, *, seed: int = 5, inner: int = 14) -> Examples:
+    g = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(n, 5, generator=g)
+    size = inputs @ torch.tensor([1.0, -1.0, 0.5, 0.0, 0.0]) + 0.1 * torch.randn(n, generator=g)
+    split = torch.zeros(n, dtype=torch.int8)
+    split[n - inner :] = 1
+    return Examples(
+        inputs,
+        targets={"kind": torch.randint(0, 3, (n,), generator=g), "size": size},
+        masks={"size": torch.rand(n, generator=g) < 0.8},
+        weight=torch.rand(n, generator=g) + 0.5,
+        split=split,
+    )
+
+
+def make_model(seed: int = 1, *, dropout: float = 0.3) -> TwoHeads:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return TwoHeads(dropout=dropout)
+
+
+@pytest.fixture
+def small() -> SimpleNamespace:
+    """Makers of everything a run needs: model, data, tasks, balancer, config."""
+    tasks = (Task("kind", kind_loss, classes=3), Task("size", size_loss))
+
+    def config(**changes) -> FitConfig:
+        settings = {"epochs": 4, "batch_size": 8, "seed": 3, "learning_rate": 0.01, "device": "cpu"}
+        return FitConfig(**(settings | changes))
+
+    return SimpleNamespace(
+        model=make_model,
+        data=make_data,
+        tasks=tasks,
+        balancer=lambda: LogSigmas(["kind", "size"]),
+        config=config,
+    )

@@ -1,0 +1,302 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+
+from moola_train import Callback, Row, RunFolder, best_checkpoint, fit, read_records
+from moola_train.checkpoint import read_checkpoint
+from moola_train.records import WALL_CLOCK
+
+
+class Norms(Callback):
+    """A callback with rows from inside an epoch and random numbers at its end."""
+
+    def on_backward(self, state):
+        return [Row("", "first", state.losses["size"])] if state.batch == 1 else []
+
+    def on_epoch_end(self, state):
+        return [Row("", "draw", float(torch.rand(())))]
+
+
+def exact(records):
+    return [r for r in records if r.name not in WALL_CLOCK]
+
+
+def assert_same_runs(folder_a, folder_b):
+    """Weights, moments, balancer, random state, sums, counters and records: equal bit for bit."""
+    with RunFolder.open(folder_a) as a, RunFolder.open(folder_b) as b:
+        assert [p.name for p in a.saved()] == [p.name for p in b.saved()]
+        for path_a, path_b in zip(a.saved(), b.saved(), strict=True):
+            one, other = read_checkpoint(path_a), read_checkpoint(path_b)
+            clock = {"records_size"}  # times have more or fewer digits
+            assert {k: v for k, v in one.state.items() if k not in clock} == {
+                k: v for k, v in other.state.items() if k not in clock
+            }
+            for part, tensors in one.tensors.items():
+                assert tensors.keys() == other.tensors[part].keys()
+                for name, tensor in tensors.items():
+                    assert torch.equal(tensor, other.tensors[part][name]), (path_a.name, part, name)
+    assert exact(read_records(folder_a / "records.jsonl")) == exact(read_records(folder_b / "records.jsonl"))
+
+
+@pytest.mark.parametrize("batch_size", [8, 29, 32])
+def test_resumed_run_equals_the_straight_one(small, tmp_path, batch_size):
+    straight, model = tmp_path / "straight", small.model()
+    config = small.config(epochs=5, batch_size=batch_size)
+    fit(model, small.data(), small.tasks, small.balancer(), config, folder=straight, callbacks=[Norms()])
+    halves = tmp_path / "halves"
+    for epochs, resume in ((2, False), (5, True)):
+        again = small.model(seed=1 if not resume else 99)
+        stage = small.config(epochs=epochs, batch_size=batch_size)
+        result = fit(
+            again,
+            small.data(),
+            small.tasks,
+            small.balancer(),
+            stage,
+            folder=halves,
+            callbacks=[Norms()],
+            resume=resume,
+        )
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    assert_same_runs(straight, halves)
+    assert exact(result.records) == exact(read_records(straight / "records.jsonl"))
+
+
+class StopAt(Callback):
+    """Sends this process a signal at one step."""
+
+    def __init__(self, step, number):
+        self.step, self.number = step, number
+
+    def on_backward(self, state):
+        if state.step == self.step:
+            os.kill(os.getpid(), self.number)
+        return ()
+
+
+@pytest.mark.parametrize("step", [1, 7, 10, 14, 17])
+def test_interrupted_at_any_step_resumes_exactly(small, tmp_path, step):
+    straight, model = tmp_path / "straight", small.model()
+    fit(
+        model,
+        small.data(),
+        small.tasks,
+        small.balancer(),
+        small.config(),
+        folder=straight,
+        callbacks=[Norms()],
+    )
+    halves = tmp_path / "halves"
+    number = signal.SIGINT if step % 2 else signal.SIGTERM
+    with pytest.raises(KeyboardInterrupt, match=rf"{number.name} at step {step} .*saved"):
+        fit(
+            small.model(),
+            small.data(),
+            small.tasks,
+            small.balancer(),
+            small.config(),
+            folder=halves,
+            callbacks=[Norms(), StopAt(step, number)],
+        )
+    again = small.model(seed=99)
+    fit(
+        again,
+        small.data(),
+        small.tasks,
+        small.balancer(),
+        small.config(),
+        folder=halves,
+        callbacks=[Norms()],
+        resume=True,
+    )
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    assert_same_runs(straight, halves)
+
+
+def test_signal_handlers_are_restored(small, tmp_path):
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    fit(small.model(), small.data(), small.tasks, None, small.config(epochs=1))
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+KILLED = """
+    import os, signal, sys
+    sys.path.insert(0, sys.argv[1])
+    import torch
+    from conftest import LogSigmas, kind_loss, make_data, make_model, size_loss
+    from moola_train import Callback, FitConfig, Task, fit
+
+    class Die(Callback):
+        def on_backward(self, state):
+            if state.step == int(sys.argv[3]):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return ()
+
+    tasks = (Task("kind", kind_loss, classes=3), Task("size", size_loss))
+    config = FitConfig(epochs=4, batch_size=8, seed=3, learning_rate=0.01, device="cpu")
+    balancer = LogSigmas(["kind", "size"])
+    fit(make_model(), make_data(), tasks, balancer, config, folder=sys.argv[2], callbacks=[Die()])
+"""
+
+
+def test_killed_run_leaves_whole_epochs_and_resumes_exactly(small, tmp_path):
+    killed = tmp_path / "killed"
+    here = Path(__file__).parent
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), here, killed, "18"], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert {r.epoch for r in read_records(killed / "records.jsonl")} == {1, 2}
+    with RunFolder.open(killed) as folder:
+        assert folder.latest().state["epoch"] == 2
+
+    again, straight = small.model(seed=99), tmp_path / "straight"
+    fit(again, small.data(), small.tasks, small.balancer(), small.config(), folder=killed, resume=True)
+    fit(small.model(), small.data(), small.tasks, small.balancer(), small.config(), folder=straight)
+    assert_same_runs(straight, killed)
+
+
+def test_records_after_the_checkpoint_are_cut_back(small, tmp_path):
+    folder = tmp_path / "run"
+    fit(small.model(), small.data(), small.tasks, None, small.config(epochs=2), folder=folder)
+    whole = (folder / "records.jsonl").read_bytes()
+    with (folder / "records.jsonl").open("ab") as file:
+        file.write(whole[:300] + b'{"torn')
+    fit(small.model(), small.data(), small.tasks, None, small.config(epochs=3), folder=folder, resume=True)
+    records = read_records(folder / "records.jsonl")
+    per_epoch = [sum(r.epoch == e for r in records) for e in (1, 2, 3)]
+    assert len(set(per_epoch)) == 1
+
+
+def test_finished_run_resumed_does_nothing(small, tmp_path):
+    folder, config = tmp_path / "run", small.config(epochs=2)
+    model, again = small.model(), small.model(seed=99)
+    first = fit(model, small.data(), small.tasks, None, config, folder=folder)
+    second = fit(again, small.data(), small.tasks, None, config, folder=folder, resume=True)
+    assert second == first
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": {"learning_rate": 0.5}}, "config: want learning_rate=0.01 as when saved, got 0.5"),
+        ({"tasks": 1}, "tasks: want"),
+    ],
+)
+def test_resume_with_other_settings_is_refused(small, tmp_path, change, message):
+    folder = tmp_path / "run"
+    fit(small.model(), small.data(), small.tasks, None, small.config(epochs=1), folder=folder)
+    config = small.config(epochs=2, **change.get("config", {}))
+    tasks = small.tasks[: change.get("tasks", 2)]
+    with pytest.raises(ValueError, match=message):
+        fit(small.model(), small.data(), tasks, None, config, folder=folder, resume=True)
+
+
+def test_resume_on_other_data_is_refused(small, tmp_path):
+    folder, data = tmp_path / "run", small.data()
+    data.fingerprint = "one"
+    fit(small.model(), data, small.tasks, None, small.config(epochs=1), folder=folder)
+    data.fingerprint = "another"
+    with pytest.raises(ValueError, match="fingerprint: want 'one'"):
+        fit(small.model(), data, small.tasks, None, small.config(epochs=2), folder=folder, resume=True)
+
+
+def test_damaged_latest_checkpoint_is_an_error_not_a_step_back(small, tmp_path):
+    folder = tmp_path / "run"
+    fit(small.model(), small.data(), small.tasks, None, small.config(epochs=2), folder=folder)
+    path = folder / "checkpoints" / "epoch_0002" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(ValueError, match=r"epoch_0002: model\.safetensors: want \d+ bytes"):
+        fit(small.model(), small.data(), small.tasks, None, small.config(), folder=folder, resume=True)
+
+
+def test_folder_that_is_not_empty_is_refused(small, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"'notes\.txt' in it"):
+        fit(small.model(), small.data(), small.tasks, None, small.config(), folder=tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["notes.txt"]
+
+
+def test_folder_without_a_run_cannot_be_resumed(small, tmp_path):
+    with pytest.raises(FileNotFoundError, match="want one with checkpoints"):
+        fit(
+            small.model(),
+            small.data(),
+            small.tasks,
+            None,
+            small.config(),
+            folder=tmp_path / "no",
+            resume=True,
+        )
+    assert not (tmp_path / "no").exists()
+
+
+def test_caller_may_hold_the_folder_and_keep_files_beside(small, tmp_path):
+    with RunFolder.create(tmp_path / "run") as folder:
+        (folder.path / "config.toml").write_text("mine = true")
+        fit(small.model(), small.data(), small.tasks, None, small.config(epochs=1), folder=folder)
+        with pytest.raises(FileExistsError, match="want one without a run"):
+            fit(small.model(), small.data(), small.tasks, None, small.config(epochs=1), folder=folder)
+    assert (tmp_path / "run" / "config.toml").read_text() == "mine = true"
+
+
+def test_one_run_a_folder(small, tmp_path):
+    with RunFolder.create(tmp_path / "run"), pytest.raises(BlockingIOError, match="one run alone"):
+        fit(small.model(), small.data(), small.tasks, None, small.config(), folder=tmp_path / "run")
+
+
+def test_periodic_best_and_latest_checkpoints_stay(small, tmp_path):
+    values = iter([5.0, 4.0, 3.0, 9.0, 9.0, 9.0, 9.0])
+    config = small.config(epochs=7, keep_every=2, selection="x")
+    result = fit(
+        small.model(),
+        small.data(),
+        small.tasks,
+        None,
+        config,
+        folder=tmp_path,
+        select=lambda m, s: {"x": next(values)},
+    )
+    names = sorted(p.name for p in (tmp_path / "checkpoints").iterdir())
+    assert names == ["best.json", "epoch_0002", "epoch_0003", "epoch_0004", "epoch_0006", "epoch_0007"]
+    assert result.best_checkpoint == best_checkpoint(tmp_path) == tmp_path / "checkpoints" / "epoch_0003"
+    pointer = json.loads((tmp_path / "checkpoints" / "best.json").read_text())
+    assert pointer == {"schema_version": 1, "checkpoint": "epoch_0003", "metric": "x", "value": 3.0}
+
+
+def test_stale_temporaries_are_swept(small, tmp_path):
+    fit(small.model(), small.data(), small.tasks, None, small.config(epochs=1), folder=tmp_path)
+    stale = tmp_path / "checkpoints" / ".tmp-epoch_0002"
+    stale.mkdir()
+    (stale / "model.safetensors").write_bytes(b"half")
+    fit(small.model(), small.data(), small.tasks, None, small.config(epochs=2), folder=tmp_path, resume=True)
+    assert not list((tmp_path / "checkpoints").glob(".tmp-*"))
+
+
+def test_nan_leaves_the_last_good_checkpoint(small, tmp_path):
+    class Poison(Callback):
+        def on_backward(self, state):
+            if state.step == 10:
+                next(iter(state.model.parameters())).grad.fill_(torch.nan)
+            return ()
+
+    with pytest.raises(FloatingPointError):
+        fit(
+            small.model(),
+            small.data(),
+            small.tasks,
+            None,
+            small.config(),
+            folder=tmp_path,
+            callbacks=[Poison()],
+        )
+    with RunFolder.open(tmp_path) as folder:
+        snapshot = folder.latest()
+    assert snapshot.state["epoch"] == 1
+    assert all(t.isfinite().all() for t in snapshot.tensors["model"].values())
