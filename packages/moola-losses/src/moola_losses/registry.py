@@ -1,0 +1,61 @@
+"""Finds a balancer's configuration by its `kind`: the package's own first, then those of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+
+from pydantic import ValidationError
+
+from moola_losses.balancer import BalancerConfig
+from moola_losses.static import StaticConfig
+from moola_losses.uncertainty import UncertaintyConfig
+
+GROUP = "moola_losses.balancers"
+"""Entry-point group in which another package names its own `BalancerConfig` under its kind."""
+
+BUILT_IN: Mapping[str, type[BalancerConfig]] = {
+    "static": StaticConfig,
+    "uncertainty": UncertaintyConfig,
+}
+
+
+def balancer_class(kind: str) -> type[BalancerConfig]:
+    """Returns the configuration class of a kind.
+
+    Raises:
+        ValueError: If no installed package offers the kind.
+        TypeError: If what a package offers is not a `BalancerConfig`.
+    """
+    if kind in BUILT_IN:
+        return BUILT_IN[kind]
+    offered = {point.name: point for point in entry_points(group=GROUP)}
+    if kind not in offered:
+        raise ValueError(f"kind: want one of {sorted([*BUILT_IN, *offered])}, got {kind!r}")
+    found: object = offered[kind].load()
+    if not (isinstance(found, type) and issubclass(found, BalancerConfig)):
+        raise TypeError(f"entry point {GROUP}:{kind}: want a subclass of BalancerConfig, got {found!r}")
+    return found
+
+
+def resolve_balancer(value: object) -> BalancerConfig:
+    """Turns a kind, a mapping with a ``kind`` or a finished configuration into a configuration.
+
+    >>> config = resolve_balancer({"kind": "uncertainty", "log_sigma": {"pointers": -0.3}})
+    >>> config.build(("type", "pointers")).sigma()["type"]
+    1.0
+
+    Raises:
+        ValueError: If the kind is unknown or a field does not fit it.
+    """
+    if isinstance(value, BalancerConfig):
+        return value
+    if isinstance(value, str):
+        value = {"kind": value}
+    if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
+        raise ValueError(f"balancer: want a kind or a mapping with a kind, got {value!r}")
+    try:
+        return balancer_class(value["kind"]).model_validate(dict(value))
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ValueError(f"balancer {value['kind']!r}: {found}") from None
