@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from moola_eval.bootstrap import FewClustersWarning, by_group, interval, resample
+from moola_eval.bootstrap import FewClustersWarning, draw_weights, interval, numbered, resampled
 from moola_eval.score import mean
 
 
@@ -10,23 +10,25 @@ def score(values):
     return mean("x", "mean", values, np.ones(len(values)), unit="rows")
 
 
-def test_resampled_sums_equal_a_loop_over_drawn_clusters():
-    sums = np.random.default_rng(0).random((40, 3))
+def test_resampled_values_equal_a_loop_over_drawn_clusters():
+    values = np.random.default_rng(0).random(80)
+    group = np.repeat(np.arange(40), 2)
     drawn = np.random.default_rng(5).integers(0, 40, size=(50, 40))
-    expected = np.array([sums[row].sum(axis=0) for row in drawn])
-    assert np.allclose(resample(sums, seed=5, resamples=50), expected, atol=1e-12)
+    expected = [np.concatenate([values[group == g] for g in row]).mean() for row in drawn]
+    (found,) = resampled([score(values)], group, 40, seed=5, resamples=50)
+    assert np.allclose(found, expected, atol=1e-12)
 
 
 def test_chunks_change_nothing(monkeypatch):
-    sums = np.random.default_rng(0).random((40, 3))
-    whole = resample(sums, seed=5, resamples=50)
+    whole = np.concatenate(list(draw_weights(40, seed=5, resamples=50)))
     monkeypatch.setattr("moola_eval.bootstrap.CHUNK_DRAWS", 100)
-    assert np.allclose(whole, resample(sums, seed=5, resamples=50), rtol=1e-13)
+    assert np.array_equal(whole, np.concatenate(list(draw_weights(40, seed=5, resamples=50))))
 
 
 def test_groups_add_up_whatever_their_numbers_and_order():
-    sums = np.arange(8.0).reshape(4, 2)
-    assert by_group(sums, [7, -3, 7, -3]).tolist() == [[8.0, 10.0], [4.0, 6.0]]
+    index, count = numbered([7, -3, 7, -3], 4)
+    values = score([0.0, 2.0, 4.0, 6.0]).weighted(index, count)(np.eye(2))
+    assert values.tolist() == [4.0, 2.0]
 
 
 def test_a_mean_gets_about_two_standard_errors_each_side():

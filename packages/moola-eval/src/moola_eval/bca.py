@@ -8,11 +8,10 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from moola_eval._arguments import FloatArray
-from moola_eval.score import Formula
 
 
 def bca_tails(
-    formula: Formula, sums: FloatArray, drawn: FloatArray, tails: Sequence[float]
+    value: float, left_out: FloatArray, drawn: FloatArray, tails: Sequence[float]
 ) -> tuple[float, ...]:
     """Moves tail probabilities by bias and acceleration (BCa).
 
@@ -21,8 +20,8 @@ def bca_tails(
     Phi(z0 + (z0 + z_t) / (1 - a (z0 + z_t))).
 
     Args:
-        formula: The metric as a function of sums.
-        sums: (G, S) float64, sums of each cluster.
+        value: The metric on all clusters.
+        left_out: (G,) float64, the metric with each cluster left out.
         drawn: (B,) float64, resampled values, all defined.
         tails: Probabilities in (0, 1).
 
@@ -30,11 +29,8 @@ def bca_tails(
         The moved tails. They do not move where all resamples lie on one side of the value, or where leaving
         one cluster out changes nothing or leaves the metric undefined.
     """
-    total = sums.sum(axis=0)
-    value = float(formula(total))
     # Ties count half: a metric of few spans takes few values.
     below = float(np.mean(drawn < value) + np.mean(drawn == value) / 2)
-    left_out = formula(total - sums)
     away = left_out.mean() - left_out
     spread = float(np.sum(away**2))
     if not 0 < below < 1 or np.isnan(spread) or spread == 0:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from moola_eval._arguments import FloatArray
+from moola_eval._arguments import FloatArray, IntArray
 from moola_eval.baseline import Baseline
-from moola_eval.bootstrap import FEW, bootstrap_interval, by_group, resample
+from moola_eval.bootstrap import FEW, interval_of, numbered, resampled
 from moola_eval.fingerprint import fingerprint
 from moola_eval.forecast import Forecast
 from moola_eval.gates import judge
 from moola_eval.headline import UNSKILLED, headline_scores
 from moola_eval.nulls import MEANING, null_forecasts, null_scores
+from moola_eval.ranking import Ranking
 from moola_eval.schema import (
     DataSummary,
     EvalInput,
@@ -22,8 +24,17 @@ from moola_eval.schema import (
     Threshold,
     Truth,
 )
-from moola_eval.score import Score, ratio
+from moola_eval.score import Metric, Score, ratio
 from moola_eval.targets import Targets
+
+LONGEST_WALK = 500_000_000
+"""Items times resamples beyond which a ranking gets no interval: it would take minutes."""
+
+
+class _Sampling(NamedTuple):
+    seed: int
+    resamples: int
+    level: float
 
 
 def evaluate(
@@ -80,9 +91,7 @@ def evaluate(
             {null: found[name] for null, found in nulls.items() if name in found},
             known.get(name),
             truth.group,
-            seed=seed,
-            resamples=resamples,
-            level=level,
+            _Sampling(seed, resamples, level),
         )
         for name, score in scores.items()
     )
@@ -108,45 +117,40 @@ def evaluate(
         nulls={name: rules[name].meaning if name in rules else MEANING[name] for name in nulls},
         metrics=metrics,
         criteria=judge(metrics),
-        notes=_notes(groups, resamples, in_sample, known, train_truth, rules, threshold),
+        notes=(
+            *_notes(groups, resamples, in_sample, known, train_truth, rules, threshold),
+            *(f"{m.name}: no interval, too many bars." for m in metrics if resamples and not m.interval),
+        ),
     )
 
 
 def _metric(
-    score: Score,
-    nulls: Mapping[str, Score],
-    ceiling: float | None,
-    group: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-    *,
-    seed: int,
-    resamples: int,
-    level: float,
+    score: Metric, nulls: Mapping[str, Metric], ceiling: float | None, group: IntArray, sampling: _Sampling
 ) -> MetricReport:
     sign = 1.0 if score.higher_is_better else -1.0
     values = {name: null.value for name, null in nulls.items()}
     defined = [name for name, value in values.items() if not np.isnan(value)]
     strongest = max(defined, key=lambda name: sign * values[name]) if defined else None
     top = score.best if ceiling is None else ceiling
-    skilled = strongest is not None and score.name not in UNSKILLED
+    chance = None if strongest is None or score.name in UNSKILLED else nulls[strongest]
     found = skill_interval = None
-    if resamples:
-        width = score.sums.shape[1]
-        columns = [score.sums, *([nulls[strongest].sums] if strongest is not None else [])]
-        sums = by_group(np.concatenate(columns, axis=1), group)
-        drawn = resample(sums, seed=seed, resamples=resamples)
-        value = score.formula(drawn[:, :width])
-        found = bootstrap_interval(score, sums[:, :width], value, level=level)
-        if skilled:
-            gained = skill(value, score.formula(drawn[:, width:]), top)
-            skill_interval = bootstrap_interval(score, sums, gained, level=level)
+    if sampling.resamples and not _too_long(score, sampling.resamples):
+        index, groups = numbered(group, score.n_sequences)
+        # A chance level in a ranking is an average of draws that hardly varies: it is held fixed.
+        paired = [chance] if isinstance(chance, Score) else []
+        drawn = resampled([score, *paired], index, groups, seed=sampling.seed, resamples=sampling.resamples)
+        found = interval_of(drawn[0], score.value, clusters=groups, level=sampling.level)
+        if chance is not None:
+            gained = skill(drawn[0], drawn[1] if paired else np.float64(chance.value), top)
+            skill_interval = interval_of(gained, np.nan, clusters=groups, level=sampling.level)
     gain = np.nan
-    if skilled and strongest is not None:
-        gain = float(skill(np.float64(score.value), np.float64(values[strongest]), top))
+    if chance is not None:
+        gain = float(skill(np.float64(score.value), np.float64(chance.value), top))
     return MetricReport(
         name=score.name,
         definition=score.definition,
         value=score.value,
-        parts={name: score[name] for name in score.parts},
+        parts={name: score[name] for name in score.parts} if isinstance(score, Score) else {},
         counts=score.counts,
         higher_is_better=score.higher_is_better,
         interval=found,
@@ -157,6 +161,10 @@ def _metric(
         skill=gain,
         skill_interval=skill_interval,
     )
+
+
+def _too_long(score: Metric, resamples: int) -> bool:
+    return isinstance(score, Ranking) and len(score.positive) * resamples > LONGEST_WALK
 
 
 def skill(value: FloatArray | np.float64, null: FloatArray | np.float64, ceiling: float) -> FloatArray:

@@ -11,7 +11,8 @@ from moola_eval.joint import joint_success
 from moola_eval.origin import origin_scores
 from moola_eval.pattern_type import type_accuracy, type_macro_f1
 from moola_eval.pointers import pointer_error, pointer_hit
-from moola_eval.score import Score
+from moola_eval.ranking import bar_auroc, bar_average_precision
+from moola_eval.score import Metric, Score
 from moola_eval.separation import separation
 from moola_eval.targets import Targets
 
@@ -19,9 +20,9 @@ UNSKILLED = frozenset({"bar_ece", "origin_ece"})
 """Metrics in which a constant is perfect: skill over chance has no meaning there."""
 
 
-def headline_scores(forecast: Forecast, targets: Targets) -> dict[str, Score]:
+def headline_scores(forecast: Forecast, targets: Targets) -> dict[str, Metric]:
     """Computes every metric for which the forecast has the outputs, by name."""
-    scores = [
+    scores: list[Metric] = [
         *_spans_and_bars(forecast, targets),
         *_pointed(forecast, targets),
         *origin_scores(
@@ -35,8 +36,8 @@ def headline_scores(forecast: Forecast, targets: Targets) -> dict[str, Score]:
     return {score.name: score for score in scores}
 
 
-def _spans_and_bars(forecast: Forecast, targets: Targets) -> list[Score]:
-    scores = [
+def _spans_and_bars(forecast: Forecast, targets: Targets) -> list[Metric]:
+    scores: list[Metric] = [
         span_f1(targets.spans, forecast.spans, criterion=0.5, labels="ignored"),
         bar_f1(targets.mask, forecast.mask),
         bar_f1(targets.mask, forecast.mask, average="window", empty="skip"),
@@ -44,6 +45,8 @@ def _spans_and_bars(forecast: Forecast, targets: Targets) -> list[Score]:
     if forecast.probability is not None:
         scores += [
             separation(forecast.probability, targets.mask),
+            bar_auroc(forecast.probability, targets.mask),
+            bar_average_precision(forecast.probability, targets.mask),
             brier(forecast.probability, targets.mask).named("bar_brier"),
             expected_calibration_error(forecast.probability, targets.mask).named("bar_ece"),
         ]

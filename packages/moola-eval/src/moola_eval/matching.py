@@ -260,9 +260,10 @@ def _greedy(t: IntArray, p: IntArray, iou: FloatArray, pred: Spans, method: Meth
     """Takes edges in order of IoU, or of the prediction's score then IoU, while both ends are free."""
     keys = [p, t, -iou]
     if method == "greedy_score":
-        if pred.score is None:
+        if pred.score is None and len(pred):
             raise ValueError('pred: want spans with scores for method="greedy_score", got none')
-        keys.append(-pred.score[p])
+        if pred.score is not None:
+            keys.append(-pred.score[p])
     kept = np.zeros(len(t), dtype=np.bool_)
     used_true: set[int] = set()
     used_pred: set[int] = set()

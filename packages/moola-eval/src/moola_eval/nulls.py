@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from moola_eval._arguments import FloatArray
+from moola_eval.average_precision import Averaged
 from moola_eval.decoding import decode
 from moola_eval.forecast import Forecast
 from moola_eval.schema import Truth
-from moola_eval.score import Score
+from moola_eval.score import Metric, Score
 from moola_eval.spans import Spans
 from moola_eval.targets import Targets
 from moola_eval.threshold import choose_threshold
@@ -90,14 +91,19 @@ def position_prior(train: Truth, n: int) -> Forecast:
 
 
 def null_scores(
-    forecasts: Iterable[Forecast], score: Callable[[Forecast], dict[str, Score]]
-) -> dict[str, Score]:
-    """Scores a chance level; the sums of several draws are averaged."""
+    forecasts: Iterable[Forecast], score: Callable[[Forecast], dict[str, Metric]]
+) -> dict[str, Metric]:
+    """Scores a chance level; the sums of several draws are averaged, or else the values."""
     draws = [score(forecast) for forecast in forecasts]
-    return {
-        name: replace(first, sums=np.mean([draw[name].sums for draw in draws], axis=0))
-        for name, first in draws[0].items()
-    }
+    return {name: _averaged([draw[name] for draw in draws]) for name in draws[0]}
+
+
+def _averaged(draws: list[Metric]) -> Metric:
+    sums = [draw.sums for draw in draws if isinstance(draw, Score)]
+    first = draws[0]
+    if isinstance(first, Score):
+        return replace(first, sums=np.mean(sums, axis=0))
+    return Averaged(first.name, first.definition, tuple(draws))
 
 
 def _constant(n: int, length: int, *, marked: bool) -> Forecast:

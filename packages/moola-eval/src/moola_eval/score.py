@@ -4,12 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
-from moola_eval._arguments import FloatArray
+from moola_eval._arguments import FloatArray, IntArray
 
 Formula = Callable[[FloatArray], FloatArray]
+
+
+class Metric(Protocol):
+    """What intervals and reports ask of a metric: a value, and its value when groups are weighted."""
+
+    @property
+    def name(self) -> str:
+        """Short name."""
+        ...
+
+    @property
+    def definition(self) -> str:
+        """What was computed."""
+        ...
+
+    @property
+    def higher_is_better(self) -> bool:
+        """False for errors."""
+        ...
+
+    @property
+    def best(self) -> float:
+        """Value of a perfect prediction."""
+        ...
+
+    @property
+    def value(self) -> float:
+        """The metric; NaN where undefined."""
+        ...
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """What it was computed from."""
+        ...
+
+    @property
+    def n_sequences(self) -> int:
+        """Number of sequences."""
+        ...
+
+    def weighted(self, index: IntArray, groups: int) -> Formula:
+        """Returns the function from weights of the groups (B, G) to values (B,)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +92,22 @@ class Score:
     def counts(self) -> dict[str, float]:
         """The sums over all sequences by name."""
         return dict(zip(self.columns, self.sums.sum(axis=0).tolist(), strict=True))
+
+    @property
+    def n_sequences(self) -> int:
+        """Number of sequences."""
+        return len(self.sums)
+
+    def weighted(self, index: IntArray, groups: int) -> Formula:
+        """Returns the function from weights of the groups (B, G) to values (B,).
+
+        Args:
+            index: (n,) int64, group of each sequence, 0..G-1.
+            groups: G.
+        """
+        columns = [np.bincount(index, weights=column, minlength=groups) for column in self.sums.T]
+        table = np.stack(columns, axis=1)
+        return lambda weight: self.formula(weight @ table)
 
     def part(self, name: str) -> Score:
         """Returns a part, such as "precision", as a score of its own.
@@ -90,6 +150,16 @@ def f_beta(
     """F = (1 + b^2) tp / (n_pred + b^2 n_true): not by way of precision and recall, with no epsilon."""
     weight = beta * beta
     return ratio((1 + weight) * tp, n_pred + weight * n_true)
+
+
+def harmonic(precision: FloatArray, recall: FloatArray, *, beta: float = 1.0) -> FloatArray:
+    """F of two rates with denominators of their own: (1 + b^2) P R / (b^2 P + R).
+
+    It is 0 where both are 0 or only one side is there, and undefined where neither is.
+    """
+    p, r = np.nan_to_num(precision, nan=0.0), np.nan_to_num(recall, nan=0.0)
+    value = np.nan_to_num(ratio((1 + beta * beta) * p * r, beta * beta * p + r), nan=0.0)
+    return np.asarray(np.where(np.isnan(precision) & np.isnan(recall), np.nan, value))
 
 
 def f_score(

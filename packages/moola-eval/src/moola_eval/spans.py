@@ -157,6 +157,22 @@ class Spans:
         np.add.at(edge, begin[self.sequence] + self.end + 1, -1)
         return np.cumsum(edge[:-1]) > 0
 
+    def merged(self) -> Self:
+        """Returns the union as runs: overlapping and touching spans of any label become one; no scores."""
+        return type(self).from_mask(self.mask(), lengths=self.lengths)
+
+    def rows(self, index: npt.ArrayLike) -> Self:
+        """Returns the spans of the given rows, rising, of the same sequences."""
+        rows = integers("index", index)
+        score = None if self.score is None else self.score[rows]
+        return type(self)(
+            self.sequence[rows], self.start[rows], self.end[rows], self.label[rows], score, self.lengths
+        )
+
+    def labelled(self, label: int) -> Self:
+        """Returns the spans of one label."""
+        return self.rows(np.flatnonzero(self.label == label))
+
     def take(self, sequences: npt.ArrayLike) -> Self:
         """Returns the spans of the given sequences, in that order, renumbered; one may be taken twice."""
         rows = integers("sequences", sequences)
