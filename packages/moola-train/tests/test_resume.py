@@ -120,6 +120,39 @@ def test_interrupted_at_any_step_resumes_exactly(small, tmp_path, step):
     assert_same_runs(straight, halves)
 
 
+EXTRAS = {
+    "averaging": {"averaging": {"decay": 0.9, "from_epoch": 2}},
+    "fp16": {"precision": "fp16"},
+    "bf16 in pieces": {"precision": "bf16", "micro_batch_size": 3},
+    "plateau": {"schedule": {"kind": "plateau", "patience": 1}, "min_delta": 0.5},
+    "cosine": {"schedule": {"kind": "cosine", "warmup_steps": 9}, "clip_norm": 0.1},
+    "guard read once an epoch": {"non_finite_check": "epoch"},
+    "skipping": {"non_finite": "skip"},
+}
+
+
+@pytest.mark.parametrize("extra", EXTRAS.values(), ids=EXTRAS)
+def test_interrupted_run_with_extras_resumes_exactly(small, tmp_path, extra):
+    config, straight, halves = small.config(**extra), tmp_path / "straight", tmp_path / "halves"
+    model, again = small.model(), small.model(seed=99)
+    run = {"callbacks": [Norms()]}
+    fit(model, small.data(), small.tasks, small.balancer(), config, folder=straight, **run)
+    stop = {"callbacks": [Norms(), StopAt(17, signal.SIGTERM)]}
+    with pytest.raises(KeyboardInterrupt):
+        fit(small.model(), small.data(), small.tasks, small.balancer(), config, folder=halves, **stop)
+    fit(again, small.data(), small.tasks, small.balancer(), config, folder=halves, resume=True, **run)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    assert_same_runs(straight, halves)
+
+
+def test_epochs_may_not_change_under_a_schedule_that_depends_on_them(small, tmp_path):
+    schedule = {"schedule": {"kind": "cosine"}}
+    fit(small.model(), small.data(), small.tasks, None, small.config(epochs=1, **schedule), folder=tmp_path)
+    config = small.config(epochs=2, **schedule)
+    with pytest.raises(ValueError, match="config: want epochs=1"):
+        fit(small.model(), small.data(), small.tasks, None, config, folder=tmp_path, resume=True)
+
+
 def test_signal_handlers_are_restored(small, tmp_path):
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     fit(small.model(), small.data(), small.tasks, None, small.config(epochs=1))

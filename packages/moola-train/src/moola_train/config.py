@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from moola_train.precision import Precision
+from moola_train.schedules import Constant, Schedule
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -25,6 +28,16 @@ class ParameterGroup(BaseModel):
     """None takes the run's."""
     weight_decay: NotNegative | None = None
     """None takes the run's. Biases and other parameters of rank 1 or less never decay."""
+
+
+class Averaging(BaseModel):
+    """Evaluate and keep a running mean of the weights; see `moola_train.weight_average`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.99
+    from_epoch: Count = 1
+    """First epoch whose steps are averaged."""
 
 
 class FitConfig(BaseModel):
@@ -50,8 +63,15 @@ class FitConfig(BaseModel):
     balancer_learning_rate: Positive = 1e-3
     """The balancer's own parameters never decay."""
     groups: tuple[ParameterGroup, ...] = ()
+    schedule: Schedule = Constant()
     clip_norm: Positive | None = None
     """Largest L2 norm of all gradients together, the balancer's included; None leaves them alone."""
+
+    micro_batch_size: Count | None = None
+    """Largest number of examples in memory at once; a larger batch is gone through twice in pieces, with the
+    gradient of the whole. None takes every batch in one piece."""
+    averaging: Averaging | None = None
+    """None evaluates and keeps the weights themselves."""
 
     evaluation_batch_size: Count = 256
     selection: str = "loss"
@@ -74,5 +94,18 @@ class FitConfig(BaseModel):
     threads: Count | None = 1
     """Threads of torch inside the run; None leaves the process's setting. A small recurrent model is fastest
     with one, and several seeds are best run as several processes."""
-    non_finite: Literal["stop"] = "stop"
-    """What a loss or gradient that is not finite does."""
+    precision: Precision = "fp32"
+    """``tf32`` is for CUDA. ``bf16`` and ``fp16`` run the model's forward in 16 bits; the losses get
+    float32, and fp16 scales the losses so that small gradients survive."""
+    non_finite: Literal["stop", "skip"] = "stop"
+    """What a loss or gradient that is not finite does: end the run with an error, or leave out that step,
+    counted in the records as ``skipped_steps``."""
+    non_finite_check: Literal["auto", "step", "epoch"] = "auto"
+    """When that is found out: at each step, or at the end of the epoch, with all steps from the bad one on
+    undone, so that a GPU never has to wait. ``auto`` takes ``epoch`` for CUDA unless steps are skipped."""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.non_finite == "skip" and self.non_finite_check == "epoch":
+            raise ValueError("non_finite_check: want 'step' or 'auto' with non_finite='skip', got 'epoch'")
+        return self

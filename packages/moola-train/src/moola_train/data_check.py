@@ -43,8 +43,10 @@ def split_rows(data: Data) -> Parts:
 
 def check_data(
     data: Data, tasks: Sequence[Task], parts: Parts, *, batch_size: int, needs_inner: bool
-) -> None:
+) -> Tensor:
     """Gathers the training and the inner part once and checks every value a task will see.
+
+    k tasks, n examples.
 
     Args:
         data: The data.
@@ -53,23 +55,28 @@ def check_data(
         batch_size: Examples gathered at once.
         needs_inner: Whether each task needs a known target in the inner part too.
 
+    Returns:
+        bool (n, k) on the CPU: whether an example has a known target of a task, with a weight above 0. False
+        outside the two parts.
+
     Raises:
         ValueError: Inputs that are not finite, a target not finite where known, a label outside its task's
             classes, a negative weight, or a task of which no target is known. Names the row of the data set.
     """
+    known = torch.zeros(len(data), len(tasks), dtype=torch.bool)
     for part, rows in parts._asdict().items():
-        known = torch.zeros(len(tasks), dtype=torch.bool)
         start = 0
         for batch in batches(data, rows, batch_size=batch_size, device=torch.device("cpu")):
             here = rows[start : start + batch_size]
             start += len(here)
             _check_batch(batch, here)
             for i, task in enumerate(tasks):
-                known[i] |= _check_task(task, batch, here)
+                known[here, i] = _check_task(task, batch, here)
         if part == "train" or (needs_inner and len(rows)):
-            for task, is_known in zip(tasks, known.tolist(), strict=True):
+            for task, is_known in zip(tasks, known[rows].any(0).tolist(), strict=True):
                 if not is_known:
                     raise ValueError(f"task {task.name!r}: want a known target in the {part} part, got none")
+    return known
 
 
 def _check_batch(batch: Batch, rows: Tensor) -> None:
@@ -80,7 +87,7 @@ def _check_batch(batch: Batch, rows: Tensor) -> None:
     _refuse(batch.weight < 0, rows, "weight: want 0 or more", batch.weight)
 
 
-def _check_task(task: Task, batch: Batch, rows: Tensor) -> bool:
+def _check_task(task: Task, batch: Batch, rows: Tensor) -> Tensor:
     if task.target not in batch.targets or task.target not in batch.masks:
         there = sorted(batch.targets.keys() & batch.masks.keys())
         raise ValueError(f"task {task.name!r}: want target and mask {task.target!r}, got {there}")
@@ -98,7 +105,7 @@ def _check_task(task: Task, batch: Batch, rows: Tensor) -> bool:
         outside = (target < 0) | (target >= task.classes)
         _refuse(known & outside, rows, what + f"labels in 0..{task.classes - 1}", target)
     weighted = known & (batch.weight > 0).reshape((-1,) + (1,) * (target.ndim - 1))
-    return bool(weighted.any())
+    return weighted.reshape(len(rows), -1).any(1)
 
 
 def _refuse(bad: Tensor, rows: Tensor, wanted: str, values: Tensor) -> None:

@@ -20,23 +20,25 @@ class EpochSums:
     def __init__(self, tasks: Sequence[str], *, device: torch.device) -> None:
         self.tasks = tuple(tasks)
         kind = torch.float32 if device.type == "mps" else torch.float64
-        self.values = torch.zeros(3 * len(tasks) + 2, dtype=kind, device=device)
+        self.values = torch.zeros(3 * len(tasks) + 3, dtype=kind, device=device)
 
     def add(self, sums: Tensor, weights: Tensor, coefficients: Tensor, total: Tensor, norm: Tensor) -> None:
         """Adds one step: (k,), (k,), (k,) and two scalars."""
-        self.values += torch.cat([sums, weights, coefficients, torch.stack([total, norm])])
+        one = torch.ones_like(norm)
+        self.values += torch.cat([sums, weights, coefficients, torch.stack([total, norm, one])])
 
-    def rows(self, steps: int) -> list[Row]:
-        """Returns the rows of an epoch of `steps` steps, with values read from the device in one go."""
+    def rows(self) -> list[Row]:
+        """Returns the rows of an epoch, read from the device in one go; NaN where there is no value."""
         k = len(self.tasks)
         values = self.values.tolist()
         sums, weights, coefficients = values[:k], values[k : 2 * k], values[2 * k : 3 * k]
+        steps = values[-1] or float("nan")
         rows = []
         for task, s, w, c in zip(self.tasks, sums, weights, coefficients, strict=True):
             rows.append(Row(task, "loss", s / w if w > 0 else float("nan")))
             rows.append(Row(task, "coefficient", c / steps))
-        rows.append(Row("", "total", values[-2] / steps))
-        rows.append(Row("", "gradient_norm", values[-1] / steps))
+        rows.append(Row("", "total", values[-3] / steps))
+        rows.append(Row("", "gradient_norm", values[-2] / steps))
         return rows
 
     def reset(self) -> None:

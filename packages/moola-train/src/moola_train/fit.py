@@ -14,6 +14,7 @@ from moola_train.data_check import check_data, split_rows
 from moola_train.device import choose_device, thread_limit
 from moola_train.interruption import Interruption
 from moola_train.plain_sum import PlainSum
+from moola_train.precision import matmul_precision
 from moola_train.protocols import Callback, Data, Selection
 from moola_train.run import Run
 from moola_train.run_folder import RunFolder, best_checkpoint
@@ -85,8 +86,11 @@ def fit(
         raise ValueError("resume: want the folder of the run, got None")
     with ExitStack() as stack:
         stack.enter_context(thread_limit(config.threads))
+        stack.enter_context(matmul_precision(config.precision))
         judged_by_loss = config.selection == "loss" and select is None
-        check_data(data, tasks, parts, batch_size=config.evaluation_batch_size, needs_inner=judged_by_loss)
+        known = check_data(
+            data, tasks, parts, batch_size=config.evaluation_batch_size, needs_inner=judged_by_loss
+        )
         fingerprint = str(getattr(data, "fingerprint", ""))
         training = Training(
             model, balancer or PlainSum(), tasks, config, device=device, fingerprint=fingerprint
@@ -97,6 +101,7 @@ def fit(
             training,
             data,
             parts,
+            known,
             callbacks=callbacks,
             select=select,
             folder=folder,

@@ -10,6 +10,9 @@ from torch import nn
 
 from moola_train.config import FitConfig
 
+FUSED = frozenset({"cpu", "cuda"})
+"""Devices whose AdamW is one fused step, which can be masked on the device."""
+
 
 class Group(TypedDict):
     """A parameter group as `torch.optim` takes it, with names that records and checkpoints use."""
@@ -72,7 +75,9 @@ def _add(
 
 def adamw(groups: list[Group], config: FitConfig, *, device: torch.device) -> torch.optim.AdamW:
     """Returns AdamW (Loshchilov and Hutter 2019, decoupled decay) over the groups, fused where torch can."""
-    fused = device.type in ("cpu", "cuda")
     return torch.optim.AdamW(
-        [dict(group) for group in groups], lr=config.learning_rate, betas=config.betas, fused=fused
+        [dict(group) for group in groups],
+        lr=config.learning_rate,
+        betas=config.betas,
+        fused=device.type in FUSED,
     )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from moola_train.batch_order import batch_order
+from moola_train.batches import Batch
 from moola_train.checkpoint import load_model, load_module, module_tensors
 from moola_train.data_check import Parts
 from moola_train.interruption import Interruption
@@ -19,7 +20,7 @@ from moola_train.records import read_records
 from moola_train.run_folder import RunFolder, checkpoint_name
 from moola_train.schema import Record
 from moola_train.task_losses import index_device
-from moola_train.train_step import train_step
+from moola_train.train_step import explain, train_step
 from moola_train.training import Training, finite
 
 
@@ -31,6 +32,7 @@ class Run:
         training: Training,
         data: Data,
         parts: Parts,
+        known: Tensor,
         *,
         callbacks: Sequence[Callback],
         select: Selection | None,
@@ -41,12 +43,15 @@ class Run:
         self.config = training.config
         self.data = data
         self.parts = parts
+        self.known = known
+        self.steps = self.config.epochs * math.ceil(len(parts.train) / self.config.batch_size)
         self.callbacks = callbacks
         self.select = select
         self.folder = folder
         self.interruption = interruption
         self.records: list[Record] = []
         self._best_weights: Mapping[str, Tensor] = {}
+        self._asked_at = 0
 
     def start(self, *, resume: bool) -> None:
         """Prepares the folder, or takes the state over from it."""
@@ -80,6 +85,8 @@ class Run:
                 load_module(training.model, self._best_weights, what="model")
             else:
                 load_model(training.model, self.folder.checkpoints / self._best_name())
+        elif training.average is not None:
+            training.average.put_into(training.model)
 
     def _train_epoch(self) -> None:
         training, size = self.training, self.config.batch_size
@@ -87,15 +94,43 @@ class Run:
         on_device = order.to(index_device(self.data))
         training.model.train()
         training.balancer.train()
+        self._asked_at = training.batch
         for start in range(training.batch * size, len(order), size):
-            batch = self.data.batch(on_device[start : start + size]).to(training.device)
-            train_step(training, batch, order[start : start + size], self.callbacks)
+            rows = order[start : start + size]
+            pieces = self._pieces(on_device[start : start + size])
+            training.set_learning_rate(steps=self.steps)
+            present = self.known[rows].any(0).tolist()
+            bad = train_step(training, pieces, present=present, callbacks=self.callbacks)
+            if bad is not None:
+                if self.config.non_finite == "stop":
+                    number = training.batch + 1
+                    raise FloatingPointError(explain(training, bad, pieces, rows, batch=number))
+                training.skipped += 1
             training.step += 1
             training.batch += 1
             if self.interruption.requested is not None:
                 self._stop_here()
 
+    def _pieces(self, index: Tensor) -> list[Batch]:
+        largest = self.config.micro_batch_size or len(index)
+        return [self.data.batch(part).to(self.training.device) for part in index.split(largest)]
+
+    def _ask_guard(self) -> None:
+        """Reads what a guard has seen since the last time it was asked; called before anything is saved."""
+        training, size = self.training, self.config.batch_size
+        if training.loss_scale is not None:
+            training.loss_scale.check()
+        found = None if training.guard is None else training.guard.read()
+        if found is not None:
+            since, numbers = found
+            batch = self._asked_at + since
+            order = batch_order(self.parts.train, seed=self.config.seed, epoch=training.epoch + 1)
+            rows = order[(batch - 1) * size : batch * size]
+            pieces = self._pieces(rows.to(index_device(self.data)))
+            raise FloatingPointError(explain(training, numbers, pieces, rows, batch=batch))
+
     def _stop_here(self) -> None:
+        self._ask_guard()
         signal, training = self.interruption.requested, self.training
         where = f"step {training.step} (epoch {training.epoch + 1}, batch {training.batch})"
         assert signal is not None
@@ -107,15 +142,19 @@ class Run:
 
     def _finish_epoch(self, began: float) -> None:
         training, config = self.training, self.config
-        steps, training.batch = training.batch, 0
+        self._ask_guard()
+        training.batch = 0
         training.epoch += 1
         records = [self._record(row, step) for step, row in training.pending]
-        records += self._to_records(training.sums.rows(steps))
+        records += self._to_records(training.sums.rows())
+        if config.non_finite == "skip":
+            records += self._to_records([Row("", "skipped_steps", training.skipped)])
+        training.skipped = 0
         training.sums.reset()
         training.pending.clear()
         aside = RandomStream((config.seed, training.epoch), device=training.device)
         training.model.eval()
-        with aside.active(), torch.no_grad():
+        with aside.active(), torch.no_grad(), training.averaged():
             measured = self._evaluate()
             records += self._to_records(measured)
             records += self._to_records(self._learning_rates())
@@ -134,7 +173,8 @@ class Run:
         value = self._selection_value(measured)
         is_best = value is not None and training.judge(value)
         if is_best and self.folder is None:
-            self._best_weights = module_tensors(training.model, what="model")
+            with training.averaged():
+                self._best_weights = module_tensors(training.model, what="model")
         self.records += records
         if self.folder is not None:
             self.folder.records.append(records)

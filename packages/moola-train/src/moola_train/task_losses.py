@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from moola_train.batches import Batch
+from moola_train.precision import Precision, autocast
 from moola_train.protocols import Data
 from moola_train.task import Task
 
@@ -24,9 +25,17 @@ class TaskLosses:
             Returns outputs by head name: a mapping, or an object with attributes such as a NamedTuple.
         tasks: One or more, with different names.
         device: Where batches are moved to.
+        precision: Of the forward pass; outputs are float32 or wider in any case.
     """
 
-    def __init__(self, model: nn.Module, tasks: Sequence[Task], *, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        tasks: Sequence[Task],
+        *,
+        device: torch.device,
+        precision: Precision = "fp32",
+    ) -> None:
         names = [task.name for task in tasks]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"tasks: want one or more with different names, got {names}")
@@ -34,6 +43,7 @@ class TaskLosses:
         self.tasks = tuple(tasks)
         self.names = tuple(names)
         self.device = device
+        self.precision = precision
         parameters = inspect.signature(model.forward).parameters
         self._with_targets = "targets" in parameters
 
@@ -49,10 +59,11 @@ class TaskLosses:
             ValueError: The model has no such head, the batch no such target or mask, or a loss returns
                 something else than two scalars. Names the task.
         """
-        if self._with_targets:
-            outputs = self.model(batch.inputs, targets=batch.targets)
-        else:
-            outputs = self.model(batch.inputs)
+        with autocast(self.precision, self.device):
+            if self._with_targets:
+                outputs = self.model(batch.inputs, targets=batch.targets)
+            else:
+                outputs = self.model(batch.inputs)
         return [self._pair(task, outputs, batch) for task in self.tasks]
 
     def _pair(self, task: Task, outputs: object, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -83,9 +94,14 @@ class TaskLosses:
         return torch.where(weights > 0, sums / weights, torch.nan)
 
 
+def above_zero(weights: Tensor) -> Tensor:
+    """Returns the weights, with 1 for 0: what to divide by, where nothing divided by nothing shall be 0."""
+    return weights.masked_fill(weights == 0, 1)
+
+
 def quotient(sums: Tensor, weights: Tensor) -> Tensor:
-    """Returns sums / weights, and 0 without a slope for a task of which nothing is known in the batch."""
-    return sums / weights.masked_fill(weights == 0, 1)
+    """Returns sums / weights, and 0 for a task of which nothing is known in the batch."""
+    return sums / above_zero(weights)
 
 
 def batches(data: Data, rows: Tensor, *, batch_size: int, device: torch.device) -> Iterator[Batch]:
@@ -111,4 +127,4 @@ def _named(outputs: object, task: Task) -> Tensor:
             f"task {task.name!r}: want a tensor as output {task.head!r} of the model,"
             f" got {type(output).__name__}; there are {there}"
         )
-    return output
+    return output.float() if output.dtype in (torch.float16, torch.bfloat16) else output

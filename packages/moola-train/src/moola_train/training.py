@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from pydantic import JsonValue
@@ -12,13 +13,17 @@ from torch import Tensor, nn
 from moola_train.checkpoint import Snapshot, load_module, module_tensors
 from moola_train.config import FitConfig
 from moola_train.epoch_sums import EpochSums
+from moola_train.finite_guard import FiniteGuard
+from moola_train.loss_scale import LossScale
 from moola_train.optimizer_state import load_optimizer, optimizer_tensors
-from moola_train.parameter_groups import adamw, parameter_groups
+from moola_train.parameter_groups import FUSED, adamw, parameter_groups
 from moola_train.protocols import Row
 from moola_train.random_stream import RandomStream
+from moola_train.schedules import Plateau
 from moola_train.schema import Split
 from moola_train.task import Task
 from moola_train.task_losses import TaskLosses
+from moola_train.weight_average import WeightAverage
 
 MAY_CHANGE = frozenset(
     {"epochs", "patience", "checkpoint_every", "keep_every", "threads", "restore", "device"}
@@ -46,12 +51,19 @@ class Training:
         self.fingerprint = fingerprint
         self.model = model.to(device)
         self.balancer = balancer.to(device)
-        self.losses = TaskLosses(model, tasks, device=device)
+        self.losses = TaskLosses(model, tasks, device=device, precision=config.precision)
         groups = parameter_groups(model, balancer, config)
         self.parameters = [p for group in groups for p in group["params"]]
         self.optimizer = adamw(groups, config, device=device)
         self.stream = RandomStream((config.seed, 0), device=device)
         self.sums = EpochSums(self.losses.names, device=device)
+        self.guard: FiniteGuard | None = None
+        """None: every step is read at once."""
+        if _checked_once_an_epoch(config, device):
+            self.guard = FiniteGuard(len(self.losses.names), device=device)
+        self.loss_scale = LossScale(device=device) if config.precision == "fp16" else None
+        averaging = config.averaging
+        self.average = None if averaging is None else WeightAverage(model, decay=averaging.decay)
         self.epoch = 0
         """Epochs finished."""
         self.step = 0
@@ -64,6 +76,10 @@ class Training:
         self.best_value: float | None = None
         self.waited = 0
         """Epochs since the best one."""
+        self.cuts = 0
+        """How often a plateau has cut the learning rate."""
+        self.skipped = 0
+        """Steps of the epoch that is running that were left out because they were not finite."""
 
     def judge(self, value: float) -> bool:
         """Takes an epoch's selection value and returns whether it is the best so far; NaN never is."""
@@ -74,7 +90,33 @@ class Training:
             self.best_epoch, self.best_value, self.waited = self.epoch, value, 0
         else:
             self.waited += 1
+            schedule = self.config.schedule
+            if isinstance(schedule, Plateau) and self.waited % schedule.patience == 0:
+                self.cuts += 1
         return better
+
+    def set_learning_rate(self, *, steps: int) -> None:
+        """Gives the optimiser the rates of the step about to be taken, of `steps` in all."""
+        schedule = self.config.schedule
+        factor = schedule.factor(self.step + 1, steps)
+        if isinstance(schedule, Plateau):
+            factor *= schedule.after(self.cuts)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_lr"] * factor
+
+    def average_weights(self) -> None:
+        """Takes the weights after a step into the average, if there is one and its time has come."""
+        averaging = self.config.averaging
+        if self.average is None or averaging is None:
+            return
+        if self.epoch + 1 >= averaging.from_epoch:
+            self.average.update(self.model)
+        else:
+            self.average.follow(self.model)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Inside the block the model holds the weights that are evaluated and kept."""
+        return nullcontext() if self.average is None else self.average.swapped_in(self.model)
 
     @property
     def out_of_patience(self) -> bool:
@@ -97,16 +139,25 @@ class Training:
             "best_epoch": self.best_epoch,
             "best_value": self.best_value,
             "waited": self.waited,
+            "cuts": self.cuts,
+            "skipped": self.skipped,
+            "averaged_steps": 0 if self.average is None else self.average.count,
             "pending": pending,
             "records_size": records_size,
         }
+        with self.averaged():
+            kept = module_tensors(self.model, what="model")
         tensors = {
-            "model": module_tensors(self.model, what="model"),
+            "model": kept,
             "balancer": module_tensors(self.balancer, what="balancer"),
             "optimizer": optimizer_tensors(self.optimizer),
             "random": {name: value.clone() for name, value in self.stream.state().items()},
             "sums": {"values": self.sums.values.to("cpu", copy=True)},
         }
+        if self.average is not None:
+            tensors["raw"] = module_tensors(self.model, what="model")
+        if self.loss_scale is not None:
+            tensors["loss_scale"] = self.loss_scale.state()
         return Snapshot(tensors, state)
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -117,14 +168,18 @@ class Training:
         """
         state, tensors = dict(snapshot.state), snapshot.tensors
         self._refuse_other_run(state)
-        load_module(self.model, tensors["model"], what="model")
+        load_module(self.model, tensors["model" if self.average is None else "raw"], what="model")
         load_module(self.balancer, tensors["balancer"], what="balancer")
         load_optimizer(self.optimizer, tensors["optimizer"])
         self.stream.load(tensors["random"])
         self.sums.values.copy_(tensors["sums"]["values"])
-        self.epoch, self.step, self.batch, self.waited = (
-            int(str(state[name])) for name in ("epoch", "step", "batch", "waited")
-        )
+        counters = ("epoch", "step", "batch", "waited", "cuts", "skipped", "averaged_steps")
+        *own, averaged_steps = (int(str(state[name])) for name in counters)
+        self.epoch, self.step, self.batch, self.waited, self.cuts, self.skipped = own
+        if self.average is not None:
+            self.average.load(tensors["model"], self.model, count=averaged_steps)
+        if self.loss_scale is not None:
+            self.loss_scale.load(dict(tensors["loss_scale"]))
         best_epoch, best_value = state["best_epoch"], state["best_value"]
         self.best_epoch = best_epoch if isinstance(best_epoch, int) else None
         self.best_value = float(best_value) if isinstance(best_value, int | float) else None
@@ -133,7 +188,10 @@ class Training:
     def _refuse_other_run(self, state: dict[str, JsonValue]) -> None:
         saved, own = state["config"], self.config.model_dump(mode="json")
         assert isinstance(saved, dict)
-        for name in own.keys() - MAY_CHANGE:
+        fixed = own.keys() - MAY_CHANGE
+        if self.config.schedule.needs_length:
+            fixed = fixed | {"epochs"}
+        for name in sorted(fixed):
             if saved.get(name) != own[name]:
                 raise ValueError(f"config: want {name}={saved.get(name)!r} as when saved, got {own[name]!r}")
         same: dict[str, JsonValue] = {
@@ -144,6 +202,13 @@ class Training:
         for name, value in same.items():
             if state[name] != value:
                 raise ValueError(f"{name}: want {state[name]!r} as when the run was saved, got {value!r}")
+
+
+def _checked_once_an_epoch(config: FitConfig, device: torch.device) -> bool:
+    wanted = config.non_finite_check
+    if wanted == "epoch" and device.type not in FUSED:
+        raise ValueError(f"non_finite_check: want 'step' on {device.type}, got 'epoch'")
+    return wanted == "epoch" or (wanted == "auto" and device.type == "cuda" and config.non_finite == "stop")
 
 
 def finite(value: float | Tensor) -> float | None:
