@@ -16,6 +16,8 @@ from moola_models.jade import Jade, JadeCompact, JadeCore
 from moola_models.pointers_head import PointersHeadConfig
 from moola_models.type_head import TypeHeadConfig
 
+SPANS = ["bars", "crf", "bio", "segment", "semi_markov"]
+STRUCTURED = SPANS[1:]
 TYPE, POINTERS = TypeHeadConfig(), PointersHeadConfig()
 
 
@@ -102,17 +104,18 @@ def test_a_mapping_that_lacks_a_head_is_named(x):
         model.heads(dict.fromkeys(("type", "pointers", "span"), model.encode(x)))
 
 
-@pytest.mark.parametrize("span", ["bars", "crf"])
+@pytest.mark.parametrize("span", SPANS)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_gradients_reach_every_parameter(x, span, layers):
     model = Jade(small(span, layers=layers))
-    outputs = model(x, targets={"span": torch.ones(3, 11)})
+    x = torch.cat([x, x], 1)  # longer than the free durations of the semi-Markov head
+    outputs = model(x, targets={"span": torch.ones(3, 22)})
     sum(output.square().sum() for output in outputs).backward()
     silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert silent == []
 
 
-@pytest.mark.parametrize("span", ["bars", "crf"])
+@pytest.mark.parametrize("span", SPANS)
 def test_padded_batches_give_the_outputs_of_the_windows_alone(x, span):
     model = Jade(small(span, layers=2)).eval()
     lengths = torch.tensor([11, 4, 1])
@@ -128,8 +131,9 @@ def test_padded_batches_give_the_outputs_of_the_windows_alone(x, span):
             torch.testing.assert_close(getattr(outputs, name)[b, :length], getattr(alone, name)[0])
 
 
-def test_padded_windows_have_the_likelihood_of_the_windows_alone(x):
-    model = Jade(small("crf")).eval()
+@pytest.mark.parametrize("span", STRUCTURED)
+def test_padded_windows_have_the_likelihood_of_the_windows_alone(x, span):
+    model = Jade(small(span)).eval()
     target = (torch.arange(11) % 3 == 0).float().expand(3, 11)
     lengths = torch.tensor([11, 4, 1])
     together = model(x, targets={"span": target}, lengths=lengths).span
@@ -138,14 +142,25 @@ def test_padded_windows_have_the_likelihood_of_the_windows_alone(x):
         torch.testing.assert_close(together[b], alone[0])
 
 
+@pytest.mark.parametrize("span", SPANS)
 @pytest.mark.parametrize("bars", [1, 2, 105])
-def test_any_window_length_runs(bars):
-    assert Jade(small()).eval()(torch.zeros(2, bars, 5)).countdown.shape == (2, bars)
+def test_any_window_length_runs(bars, span):
+    outputs = Jade(small(span)).eval()(torch.zeros(2, bars, 5))
+    assert outputs.countdown.shape == outputs.span.shape == (2, bars)
+    assert outputs.span.isfinite().all()
 
 
-def test_a_structured_head_gives_the_log_odds_of_its_likelihoods(x):
-    """Two bars: the four sequences' likelihoods, summed by hand, must give the marginals."""
-    model = Jade(small("crf")).eval()
+@pytest.mark.parametrize("span", STRUCTURED)
+def test_a_head_hands_out_its_distribution(x, span):
+    model = Jade(small(span)).eval()
+    distribution = model.head("span").distribution(model.states(model.encode(x)))
+    assert distribution.log_partition().shape == (3,)
+
+
+@pytest.mark.parametrize("span", STRUCTURED)
+def test_a_structured_head_gives_the_log_odds_of_its_likelihoods(x, span):
+    """Two bars: the four marks' likelihoods, summed by hand, must give the marginals."""
+    model = Jade(small(span)).eval()
     x = x[:, :2]
     tags = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]])
     likelihood = torch.stack([model(x, targets={"span": t.expand(3, 2)}).span.exp() for t in tags])
@@ -154,8 +169,9 @@ def test_a_structured_head_gives_the_log_odds_of_its_likelihoods(x):
     torch.testing.assert_close(model(x).span.sigmoid(), inside)
 
 
-def test_a_soft_mark_of_a_half_counts_as_in_the_span(x):
-    model = Jade(small("crf")).eval()
+@pytest.mark.parametrize("span", STRUCTURED)
+def test_a_soft_mark_of_a_half_counts_as_in_the_span(x, span):
+    model = Jade(small(span)).eval()
     soft, hard = torch.full((3, 11), 0.5), torch.ones(3, 11)
     torch.testing.assert_close(model(x, targets={"span": soft}).span, model(x, targets={"span": hard}).span)
 
@@ -206,7 +222,7 @@ def test_evaluation_drops_nothing(x):
     assert all(torch.equal(a, b) for a, b in zip(model(x), model(x), strict=True))
 
 
-@pytest.mark.parametrize("span", ["bars", "crf"])
+@pytest.mark.parametrize("span", SPANS)
 def test_autocast_to_bfloat16_is_finite_and_close(x, span):
     model = Jade(small(span)).eval()
     targets = {"span": torch.ones(3, 11)}
@@ -232,7 +248,7 @@ def test_the_model_exports(x):
 
 
 def test_heads_compile_without_graph_breaks(x):
-    for span in ("bars", "crf"):
+    for span in SPANS:
         model = Jade(small(span)).eval()
         z = model.encode(x).detach()
         target = {"span": torch.ones(3, 11)}

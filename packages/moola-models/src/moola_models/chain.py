@@ -27,11 +27,11 @@ class Chain:
 
     Args:
         emissions: Score of each tag at each bar, (B, K, T); float, at least 32 bits for exact sums.
-        start: Score of each tag at the first bar, (T,).
+        start: Score of each tag at the first bar, (T,) or (B, T); -inf forbids one, if `forbidden`.
         transitions: Score of a pair of neighbours, (T, T), from row to column; -inf forbids the pair.
-        end: Score of each tag at the last valid bar, (T,).
+        end: Score of each tag at the last valid bar, (T,) or (B, T).
         lengths: Valid leading bars of each window, (B,) int64 in 1..K; None when all K are valid.
-        forbidden: Must be true when `transitions` holds -inf.
+        forbidden: Must be true when `start`, `transitions` or `end` holds -inf.
 
     Padded bars change nothing, whatever finite emissions they hold.
     """
@@ -64,12 +64,13 @@ class Chain:
         valid_BK = self.valid
         emitted_BK = self.emissions.gather(2, tags_BK[:, :, None]).squeeze(2)
         moved_BK = self.transitions[tags_BK[:, :-1], tags_BK[:, 1:]]
-        last_B = tags_BK.gather(1, valid_BK.sum(1, keepdim=True) - 1).squeeze(1)
+        last_B1 = tags_BK.gather(1, valid_BK.sum(1, keepdim=True) - 1)
+        first, last = self.start.expand_as(self.emissions[:, 0]), self.end.expand_as(self.emissions[:, 0])
         return (
-            self.start[tags_BK[:, 0]]
+            first.gather(1, tags_BK[:, :1]).squeeze(1)
             + torch.where(valid_BK, emitted_BK, 0).sum(1)
             + torch.where(valid_BK[:, 1:], moved_BK, 0).sum(1)
-            + self.end[last_B]
+            + last.gather(1, last_B1).squeeze(1)
         )
 
     def log_partition(self) -> Tensor:
@@ -82,40 +83,43 @@ class Chain:
         tree runs on logarithms.
         """
         first_BT = self.start + self.emissions[:, 0]
-        steps = self._steps()
+        steps = self.steps()
         if self.forbidden:
             paths_BTT = _log_product(steps)
-            return torch.logsumexp(first_BT[:, :, None] + paths_BTT + self.end, dim=(1, 2))
+            return torch.logsumexp(first_BT[:, :, None] + paths_BTT + self.end[..., None, :], dim=(1, 2))
         first_scale_B1 = first_BT.detach().amax(1, keepdim=True)
-        end_scale = self.end.detach().amax()
+        end_scale = self.end.detach().amax(-1, keepdim=True)
         product_BTT, log_B = _scaled_product(steps)
         first_B1T = (first_BT - first_scale_B1).exp()[:, None, :]
-        total_B = (first_B1T @ product_BTT @ (self.end - end_scale).exp()).squeeze(1)
-        return total_B.log() + log_B + first_scale_B1.squeeze(1) + end_scale
+        total_B = ((first_B1T @ product_BTT).squeeze(1) * (self.end - end_scale).exp()).sum(1)
+        return total_B.log() + log_B + first_scale_B1.squeeze(1) + end_scale.squeeze(-1)
 
     def log_prob(self, tags_BK: Tensor) -> Tensor:
         """Log-likelihood of given tags, shape (B,), at most 0."""
         return self.score(tags_BK) - self.log_partition()
 
     def log_marginals(self) -> Tensor:
-        """Log-probability of every tag at every bar, shape (B, K, T); meaningless at padded bars.
-
-        Forward and backward recursions run on logarithms, side by side in one loop over the bars.
-        """
-        steps = self._steps()
-        K = self.emissions.shape[1]
-        forward_BT = self.start + self.emissions[:, 0]
-        backward_BT = self.end.expand_as(forward_BT)
-        before, after = [forward_BT], [backward_BT]
-        for k in range(K - 1):
-            forward_BT = torch.logsumexp(forward_BT[:, :, None] + steps[:, k], 1)
-            backward_BT = torch.logsumexp(steps[:, K - 2 - k] + backward_BT[:, None, :], 2)
-            before.append(forward_BT)
-            after.append(backward_BT)
-        joint_BKT = torch.stack(before, 1) + torch.stack(after[::-1], 1)
+        """Log-probability of every tag at every bar, shape (B, K, T); meaningless at padded bars."""
+        joint_BKT = self.before() + self.after()
         return joint_BKT - torch.logsumexp(joint_BKT, 2, keepdim=True)
 
-    def _steps(self) -> Tensor:
+    def before(self) -> Tensor:
+        """Forward messages: log of the summed scores up to a bar, its own included, by its tag; (B, K, T)."""
+        steps = self.steps()
+        messages = [self.start + self.emissions[:, 0]]
+        for k in range(steps.shape[1]):
+            messages.append(torch.logsumexp(messages[-1][:, :, None] + steps[:, k], 1))
+        return torch.stack(messages, 1)
+
+    def after(self) -> Tensor:
+        """Backward messages: log of the summed scores after a bar, by its tag; (B, K, T)."""
+        steps = self.steps()
+        messages = [self.end.expand_as(self.emissions[:, 0])]
+        for k in reversed(range(steps.shape[1])):
+            messages.append(torch.logsumexp(steps[:, k] + messages[-1][:, None, :], 2))
+        return torch.stack(messages[::-1], 1)
+
+    def steps(self) -> Tensor:
         """Transfer matrices in logarithms, (B, K-1, T, T); the identity where the arriving bar is padding."""
         steps = self.transitions + self.emissions[:, 1:, None, :]
         if self.forbidden:

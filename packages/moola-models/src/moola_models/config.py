@@ -6,8 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
 
-from moola_models.bar_heads import CountdownHeadConfig, SpanHeadConfig
-from moola_models.crf_head import CrfHeadConfig
+from moola_models.bar_heads import CountdownHeadConfig
 from moola_models.heads import HeadConfig
 from moola_models.pointers_head import PointersHeadConfig
 from moola_models.registry import resolve_head
@@ -15,7 +14,8 @@ from moola_models.type_head import TypeHeadConfig
 
 HeadField = Annotated[SerializeAsAny[HeadConfig], BeforeValidator(resolve_head)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
-Span = Literal["bars", "crf"]
+Span = Literal["bars", "crf", "bio", "segment", "semi_markov"]
+"""How in-span marks are modelled; all but "bars" are structured."""
 
 
 class JadeConfig(BaseModel):
@@ -67,11 +67,11 @@ class JadeConfig(BaseModel):
 
 
 def brief_heads(*, classes: int = 3, span: Span = "bars") -> tuple[HeadConfig, ...]:
-    """The four tasks: type, pointers, span (per bar or two-tag CRF) and countdown, in this order."""
+    """The four tasks: type, pointers, span and countdown, in this order."""
     return (
         TypeHeadConfig(classes=classes),
         PointersHeadConfig(),
-        CrfHeadConfig() if span == "crf" else SpanHeadConfig(),
+        resolve_head("span" if span == "bars" else f"span_{span}"),
         CountdownHeadConfig(),
     )
 

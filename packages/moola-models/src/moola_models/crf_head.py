@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from moola_models.chain import Chain
 from moola_models.heads import Head, HeadConfig, States, Widths
+from moola_models.odds import full_precision
 
 
 class CrfHeadConfig(HeadConfig):
@@ -37,11 +38,9 @@ class CrfHead(Head):
         self.transitions = nn.Parameter(torch.empty(2, 2).uniform_(-0.1, 0.1))
         self.end = nn.Parameter(torch.empty(2).uniform_(-0.1, 0.1))
 
-    def chain(self, states: States) -> Chain:
+    def distribution(self, states: States) -> Chain:
         """The distribution over tag sequences: marginals, log-likelihood of any sequence."""
-        emissions_BKT = self.linear(self.dropout(states.bars))
-        if emissions_BKT.dtype in (torch.float16, torch.bfloat16):
-            emissions_BKT = emissions_BKT.float()  # sums over a hundred bars need more digits
+        emissions_BKT = full_precision(self.linear(self.dropout(states.bars)))
         return Chain(emissions_BKT, self.start, self.transitions, self.end, states.lengths)
 
     def forward(self, states: States, target: Tensor | None = None) -> Tensor:
@@ -51,7 +50,7 @@ class CrfHead(Head):
             states: Of the batch.
             target: In-span marks; a soft mark of 0.5 or more counts as in the span.
         """
-        chain = self.chain(states)
+        chain = self.distribution(states)
         # Autocast would take the tree's matrix products to half precision.
         with torch.autocast(states.bars.device.type, enabled=False):
             if target is not None:

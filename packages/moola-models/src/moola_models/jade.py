@@ -124,11 +124,11 @@ class Jade(nn.Module):
             KeyError: If the mapping lacks a head.
         """
         if isinstance(z_BKR, Tensor):
-            states = dict.fromkeys(self.tasks, self._states(z_BKR, lengths))
+            states = dict.fromkeys(self.tasks, self.states(z_BKR, lengths))
         elif missing := [name for name in self.tasks if name not in z_BKR]:
             raise KeyError(f"z_BKR: want a representation for every head, got none for {missing}")
         else:
-            states = {name: self._states(z_BKR[name], lengths) for name in self.tasks}
+            states = {name: self.states(z_BKR[name], lengths) for name in self.tasks}
         known = {} if targets is None else targets
         return self._outputs(
             *(self.readouts[f"{name}_head"](states[name], known.get(name)) for name in self.tasks)
@@ -156,7 +156,8 @@ class Jade(nn.Module):
         assert isinstance(found, Head)
         return found
 
-    def _states(self, z_BKR: Tensor, lengths: Tensor | None) -> States:
+    def states(self, z_BKR: Tensor, lengths: Tensor | None = None) -> States:
+        """What the heads see of a representation: ``model.head("span").distribution(model.states(z))``."""
         if lengths is None:
             mean_BR = z_BKR.mean(1)
         else:

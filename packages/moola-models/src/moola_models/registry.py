@@ -8,9 +8,12 @@ from importlib.metadata import entry_points
 from pydantic import ValidationError
 
 from moola_models.bar_heads import CountdownHeadConfig, SpanHeadConfig
+from moola_models.bio_head import BioHeadConfig
 from moola_models.crf_head import CrfHeadConfig
 from moola_models.heads import HeadConfig
 from moola_models.pointers_head import PointersHeadConfig
+from moola_models.segment_head import SegmentHeadConfig
+from moola_models.semi_markov_head import SemiMarkovHeadConfig
 from moola_models.type_head import TypeHeadConfig
 
 GROUP = "moola_models.heads"
@@ -22,6 +25,9 @@ BUILT_IN: Mapping[str, type[HeadConfig]] = {
     "span": SpanHeadConfig,
     "countdown": CountdownHeadConfig,
     "span_crf": CrfHeadConfig,
+    "span_bio": BioHeadConfig,
+    "span_segment": SegmentHeadConfig,
+    "span_semi_markov": SemiMarkovHeadConfig,
 }
 
 
