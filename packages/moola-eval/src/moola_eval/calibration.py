@@ -60,8 +60,9 @@ def events(
     if true.dtype != np.bool_:
         raise ValueError(f"true: want bool, got {true.dtype}")
     finite("probability", p, low=0.0, high=1.0)
-    shape = (len(p), -1) if p.ndim == 2 else (len(p), 1)
-    return p.astype(np.float64).reshape(shape), true.astype(np.float64).reshape(shape)
+    if p.ndim == 1:
+        p, true = p[:, None], true[:, None]
+    return p.astype(np.float64), true.astype(np.float64)
 
 
 def binned_error(
@@ -85,3 +86,21 @@ def binned_error(
 
     columns = tuple(f"{word}_bin{b}" for word in ("n", "p", "y") for b in range(bins))
     return Score(name, definition, sums, columns, formula, higher_is_better=False, best=0.0)
+
+
+def log_loss(
+    probability: npt.NDArray[np.floating], true: npt.NDArray[np.bool_], *, clip: float = 1e-7
+) -> Score:
+    """Mean negative log-likelihood of the event in nats; probabilities are cut to clip..1 - clip.
+
+    >>> round(log_loss(np.array([0.5]), np.array([True])).value, 4)
+    0.6931
+    """
+    p, y = events(probability, true)
+    if not 0 < clip < 0.5:
+        raise ValueError(f"clip: want a number between 0 and 0.5, got {clip}")
+    p = np.clip(p, clip, 1 - clip)
+    loss = -(y * np.log(p) + (1 - y) * np.log1p(-p)).sum(axis=1)
+    words = f"mean -log(probability of what happened), cut to {clip:g}..1 - {clip:g}"
+    count = np.full(len(p), float(p.shape[1]))
+    return mean("log_loss", words, loss, count, unit="events", higher_is_better=False, best=0.0)

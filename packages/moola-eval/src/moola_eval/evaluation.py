@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from moola_eval._arguments import FloatArray, IntArray
+from moola_eval.anatomy import anatomy
 from moola_eval.baseline import Baseline
 from moola_eval.bootstrap import FEW, interval_of, numbered, resampled
 from moola_eval.fingerprint import fingerprint
@@ -96,6 +97,7 @@ def evaluate(
         for name, score in scores.items()
     )
     groups = len(np.unique(truth.group))
+    parts = anatomy(targets.spans, forecast.spans)
     in_sample = any(t is not None and t.fingerprint == scored for t in (threshold, bar_threshold))
     return Report(
         data=DataSummary(
@@ -116,6 +118,8 @@ def evaluate(
         level=level,
         nulls={name: rules[name].meaning if name in rules else MEANING[name] for name in nulls},
         metrics=metrics,
+        true_anatomy=parts.true_counts,
+        pred_anatomy=parts.pred_counts,
         criteria=judge(metrics),
         notes=(
             *_notes(groups, resamples, in_sample, known, train_truth, rules, threshold),

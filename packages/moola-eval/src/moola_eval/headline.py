@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from moola_eval.average_precision import average_precision
 from moola_eval.bars import bar_f1
 from moola_eval.calibration import brier, expected_calibration_error
 from moola_eval.countdown import countdown_error
 from moola_eval.detection import span_f1
 from moola_eval.forecast import Forecast
+from moola_eval.hits import boundary_error, hit_at
 from moola_eval.joint import joint_success
+from moola_eval.matching import Overlap, match
 from moola_eval.origin import origin_scores
 from moola_eval.pattern_type import type_accuracy, type_macro_f1
 from moola_eval.pointers import pointer_error, pointer_hit
@@ -16,8 +19,8 @@ from moola_eval.score import Metric, Score
 from moola_eval.separation import separation
 from moola_eval.targets import Targets
 
-UNSKILLED = frozenset({"bar_ece", "origin_ece"})
-"""Metrics in which a constant is perfect: skill over chance has no meaning there."""
+UNSKILLED = frozenset({"bar_ece", "origin_ece", "onset_mae", "offset_mae"})
+"""Metrics without skill: a constant has perfect calibration, and borders are judged of matched spans only."""
 
 
 def headline_scores(forecast: Forecast, targets: Targets) -> dict[str, Metric]:
@@ -42,6 +45,14 @@ def _spans_and_bars(forecast: Forecast, targets: Targets) -> list[Metric]:
         bar_f1(targets.mask, forecast.mask),
         bar_f1(targets.mask, forecast.mask, average="window", empty="skip"),
     ]
+    pairs = match(targets.spans, forecast.spans, criterion=Overlap(), labels="ignored")
+    scores += [
+        hit_at(pairs, k=3, side="both"),
+        boundary_error(pairs, of="onset"),
+        boundary_error(pairs, of="offset"),
+    ]
+    if forecast.spans.score is not None or not len(forecast.spans):
+        scores.append(average_precision(targets.spans, forecast.spans, iou=0.5))
     if forecast.probability is not None:
         scores += [
             separation(forecast.probability, targets.mask),

@@ -31,6 +31,10 @@ def report_markdown(report: Report) -> str:
         "",
         metrics_table(report.metrics, level=report.level),
         "",
+        "## Anatomy",
+        "",
+        f"True spans: {_listed(report.true_anatomy)}. Predicted spans: {_listed(report.pred_anatomy)}.",
+        "",
         "## Chance levels",
         "",
         nulls_table(report),
@@ -114,6 +118,10 @@ def _provenance(what: str, threshold: Threshold | None) -> list[str]:
         f"{number(threshold.value)}; within one standard error from {number(threshold.plateau[0])} "
         f"to {number(threshold.plateau[1])}."
     ]
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
 
 
 def _counts(metric: MetricReport) -> str:

@@ -121,6 +121,38 @@ class Interval(Result):
     clusters: int
 
 
+class Comparison(Result):
+    """The difference of two models by one metric on the same windows."""
+
+    metric: str
+    definition: str
+    a: Number
+    b: Number
+    delta: Number
+    """a - b."""
+    interval: Interval
+    p_value: Number
+    """Two-sided, by exchanging the models within groups."""
+    permutations: int
+    exact: bool
+    """Whether all exchanges were tried."""
+
+
+class SeedSpread(Result):
+    """One recipe trained with several seeds, scored on the same windows."""
+
+    metric: str
+    definition: str
+    mean: Number
+    values: tuple[Number, ...]
+    over_seeds: Number
+    """Standard deviation of the values: what another seed changes."""
+    over_data: Number
+    """Bootstrap standard error of the mean over groups: what other windows would change."""
+    interval: Interval
+    """Of the mean, over data."""
+
+
 class MetricReport(Result):
     """One metric with everything needed to judge it."""
 
@@ -187,6 +219,10 @@ class Report(Result):
     nulls: dict[str, str]
     """What each chance level does."""
     metrics: tuple[MetricReport, ...]
+    true_anatomy: dict[str, int]
+    """True spans by what became of them; the numbers add up."""
+    pred_anatomy: dict[str, int]
+    """Predicted spans by what they were."""
     criteria: tuple[Criterion, ...]
     notes: tuple[str, ...]
 
