@@ -38,6 +38,35 @@ class LogSigmas(nn.Module):
         ).sum()
 
 
+class RandomWeights(nn.Module):
+    """A balancer that draws its weights anew at every step."""
+
+    def __init__(self, tasks) -> None:
+        super().__init__()
+
+    def forward(self, losses):
+        weights = torch.softmax(torch.randn(len(losses)), 0)
+        return (weights * torch.stack(tuple(losses.values()))).sum()
+
+
+class MovingScale(nn.Module):
+    """A balancer with a buffer: each loss is divided by its running mean."""
+
+    def __init__(self, tasks) -> None:
+        super().__init__()
+        self.tasks = list(tasks)
+        self.register_buffer("mean", torch.ones(len(self.tasks)))
+
+    def forward(self, losses):
+        rows = [self.tasks.index(task) for task in losses]
+        values = torch.stack(tuple(losses.values()))
+        self.mean[rows] = 0.9 * self.mean[rows] + 0.1 * values.detach()
+        return (values / self.mean[rows]).sum()
+
+
+BALANCERS = {"sigmas": LogSigmas, "random": RandomWeights, "moving": MovingScale}
+
+
 def kind_loss(output, target, mask, weight):
     each = nn.functional.cross_entropy(output, target, reduction="none")
     return (each * mask * weight).sum(), (mask * weight).sum()

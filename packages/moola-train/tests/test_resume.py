@@ -1,10 +1,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 
 import pytest
 import torch
@@ -157,41 +153,6 @@ def test_signal_handlers_are_restored(small, tmp_path):
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     fit(small.model(), small.data(), small.tasks, None, small.config(epochs=1))
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
-
-
-KILLED = """
-    import os, signal, sys
-    sys.path.insert(0, sys.argv[1])
-    import torch
-    from conftest import LogSigmas, kind_loss, make_data, make_model, size_loss
-    from moola_train import Callback, FitConfig, Task, fit
-
-    class Die(Callback):
-        def on_backward(self, state):
-            if state.step == int(sys.argv[3]):
-                os.kill(os.getpid(), signal.SIGKILL)
-            return ()
-
-    tasks = (Task("kind", kind_loss, classes=3), Task("size", size_loss))
-    config = FitConfig(epochs=4, batch_size=8, seed=3, learning_rate=0.01, device="cpu")
-    balancer = LogSigmas(["kind", "size"])
-    fit(make_model(), make_data(), tasks, balancer, config, folder=sys.argv[2], callbacks=[Die()])
-"""
-
-
-def test_killed_run_leaves_whole_epochs_and_resumes_exactly(small, tmp_path):
-    killed = tmp_path / "killed"
-    here = Path(__file__).parent
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), here, killed, "18"], check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert {r.epoch for r in read_records(killed / "records.jsonl")} == {1, 2}
-    with RunFolder.open(killed) as folder:
-        assert folder.latest().state["epoch"] == 2
-
-    again, straight = small.model(seed=99), tmp_path / "straight"
-    fit(again, small.data(), small.tasks, small.balancer(), small.config(), folder=killed, resume=True)
-    fit(small.model(), small.data(), small.tasks, small.balancer(), small.config(), folder=straight)
-    assert_same_runs(straight, killed)
 
 
 def test_records_after_the_checkpoint_are_cut_back(small, tmp_path):

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from torch import nn
 
+from moola_train.checkpoint_writer import CheckpointWriter
 from moola_train.config import FitConfig
 from moola_train.data_check import check_data, split_rows
 from moola_train.device import choose_device, thread_limit
@@ -105,6 +106,7 @@ def fit(
             callbacks=callbacks,
             select=select,
             folder=folder,
+            writer=stack.enter_context(CheckpointWriter()),
             interruption=stack.enter_context(Interruption()),
         )
         run.start(resume=resume)

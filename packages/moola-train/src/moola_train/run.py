@@ -12,6 +12,7 @@ from torch import Tensor
 from moola_train.batch_order import batch_order
 from moola_train.batches import Batch
 from moola_train.checkpoint import load_model, load_module, module_tensors
+from moola_train.checkpoint_writer import CheckpointWriter
 from moola_train.data_check import Parts
 from moola_train.interruption import Interruption
 from moola_train.protocols import Callback, Data, EpochState, Row, Selection
@@ -37,6 +38,7 @@ class Run:
         callbacks: Sequence[Callback],
         select: Selection | None,
         folder: RunFolder | None,
+        writer: CheckpointWriter,
         interruption: Interruption,
     ) -> None:
         self.training = training
@@ -48,6 +50,7 @@ class Run:
         self.callbacks = callbacks
         self.select = select
         self.folder = folder
+        self.writer = writer
         self.interruption = interruption
         self.records: list[Record] = []
         self._best_weights: Mapping[str, Tensor] = {}
@@ -63,13 +66,16 @@ class Run:
             self.folder.begin()
             # The state before the first step too: weights drawn without a seed must survive a kill.
             self._save()
+            self.writer.wait()
             return
         snapshot = self.folder.latest()
         self.training.restore(snapshot)
         self.folder.records.cut(int(str(snapshot.state["records_size"])))
         self.records = read_records(self.folder.records.path)
-        if self.training.best_epoch is not None:
-            self._mark_best()
+        if self.training.best_epoch is not None and self.training.best_value is not None:
+            # The kill may have come between the checkpoint and its pointer.
+            value = self.training.best_value
+            self.folder.mark_best(self._best_name(), metric=self.config.selection, value=value)
 
     def to_the_end(self) -> None:
         """Runs the epochs that are left, then puts the asked-for weights into the model."""
@@ -79,6 +85,7 @@ class Run:
                 began = time.perf_counter()
                 self._train_epoch()
                 self._finish_epoch(began)
+        self.writer.wait()
         training.model.eval()
         if training.best_epoch is not None and self.config.restore == "best":
             if self.folder is None:
@@ -138,6 +145,7 @@ class Run:
             raise KeyboardInterrupt(f"{signal.name} at {where}; nothing was saved, there is no run folder")
         path = self.folder.path
         self._save()
+        self.writer.wait()
         raise KeyboardInterrupt(f"{signal.name} at {where}; saved, `resume` goes on from there in {path}")
 
     def _finish_epoch(self, began: float) -> None:
@@ -180,10 +188,7 @@ class Run:
             self.folder.records.append(records)
             last = training.epoch == config.epochs or training.out_of_patience
             if is_best or last or training.epoch % config.checkpoint_every == 0:
-                self._save()
-                if is_best:
-                    self._mark_best()
-                self.folder.prune(keep_every=config.keep_every, best=training.best_epoch)
+                self._save(is_best=is_best)
 
     def _evaluate(self) -> list[Row]:
         rows = []
@@ -225,18 +230,23 @@ class Run:
         value = finite(row.value)
         return Record(step=step, epoch=epoch, split=row.split, task=row.task, name=row.name, value=value)
 
-    def _save(self) -> None:
+    def _save(self, *, is_best: bool = False) -> None:
+        """Copies the state and leaves the writing, the pointer and the tidying up to the writer."""
         assert self.folder is not None
-        training = self.training
+        folder, training = self.folder, self.training
         name = checkpoint_name(training.epoch, training.step, training.batch)
-        self.folder.save(name, training.snapshot(records_size=self.folder.records.size))
+        snapshot = training.snapshot(records_size=folder.records.size)
+        inside, best, value = training.batch > 0, training.best_epoch, training.best_value
+
+        def job() -> None:
+            folder.save(name, snapshot)
+            if is_best and value is not None:
+                folder.mark_best(name, metric=self.config.selection, value=value)
+            if not inside:
+                folder.prune(keep_every=self.config.keep_every, best=best)
+
+        self.writer.submit(job)
 
     def _best_name(self) -> str:
         assert self.training.best_epoch is not None
         return checkpoint_name(self.training.best_epoch, 0, 0)
-
-    def _mark_best(self) -> None:
-        assert self.folder is not None
-        value = self.training.best_value
-        assert value is not None
-        self.folder.mark_best(self._best_name(), metric=self.config.selection, value=value)
