@@ -20,12 +20,16 @@ class EpochSums:
     def __init__(self, tasks: Sequence[str], *, device: torch.device) -> None:
         self.tasks = tuple(tasks)
         kind = torch.float32 if device.type == "mps" else torch.float64
+        self._one = torch.ones(1, device=device)
         self.values = torch.zeros(3 * len(tasks) + 3, dtype=kind, device=device)
 
-    def add(self, sums: Tensor, weights: Tensor, coefficients: Tensor, total: Tensor, norm: Tensor) -> None:
-        """Adds one step: (k,), (k,), (k,) and two scalars."""
-        one = torch.ones_like(norm)
-        self.values += torch.cat([sums, weights, coefficients, torch.stack([total, norm, one])])
+    def row(self, sums: Tensor, weights: Tensor, coefficients: Tensor, total: Tensor, norm: Tensor) -> Tensor:
+        """Returns a step in one vector: (k,), (k,), (k,), two scalars and a 1 that counts it."""
+        return torch.cat([sums, weights, coefficients, torch.stack([total, norm]), self._one])
+
+    def add(self, row: Tensor) -> None:
+        """Adds one step."""
+        self.values += row
 
     def rows(self) -> list[Row]:
         """Returns the rows of an epoch, read from the device in one go; NaN where there is no value."""

@@ -12,9 +12,14 @@ Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def is_half(precision: Precision) -> bool:
+    """Whether the model's forward runs in 16 bits, in the context that `autocast` returns."""
+    return precision in _HALF
+
+
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """Returns the context the model's forward runs in; it does nothing for fp32 and tf32."""
-    return torch.autocast(device.type, dtype=_HALF.get(precision, torch.bfloat16), enabled=precision in _HALF)
+    """Returns the context that the forward of a 16-bit model runs in."""
+    return torch.autocast(device.type, dtype=_HALF[precision])
 
 
 @contextmanager

@@ -102,11 +102,12 @@ class Run:
         training.model.train()
         training.balancer.train()
         self._asked_at = training.batch
+        everything, complete = [True] * self.known.shape[1], bool(self.known[self.parts.train].all())
         for start in range(training.batch * size, len(order), size):
             rows = order[start : start + size]
             pieces = self._pieces(on_device[start : start + size])
             training.set_learning_rate(steps=self.steps)
-            present = self.known[rows].any(0).tolist()
+            present = everything if complete else self.known[rows].any(0).tolist()
             bad = train_step(training, pieces, present=present, callbacks=self.callbacks)
             if bad is not None:
                 if self.config.non_finite == "stop":
@@ -119,7 +120,9 @@ class Run:
                 self._stop_here()
 
     def _pieces(self, index: Tensor) -> list[Batch]:
-        largest = self.config.micro_batch_size or len(index)
+        largest = self.config.micro_batch_size
+        if largest is None or len(index) <= largest:
+            return [self.data.batch(index).to(self.training.device)]
         return [self.data.batch(part).to(self.training.device) for part in index.split(largest)]
 
     def _ask_guard(self) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from moola_train.batches import Batch
-from moola_train.precision import Precision, autocast
+from moola_train.precision import Precision, autocast, is_half
 from moola_train.protocols import Data
 from moola_train.task import Task
 
@@ -59,12 +59,15 @@ class TaskLosses:
             ValueError: The model has no such head, the batch no such target or mask, or a loss returns
                 something else than two scalars. Names the task.
         """
-        with autocast(self.precision, self.device):
-            if self._with_targets:
-                outputs = self.model(batch.inputs, targets=batch.targets)
-            else:
-                outputs = self.model(batch.inputs)
+        outputs = self._outputs(batch)
         return [self._pair(task, outputs, batch) for task in self.tasks]
+
+    def _outputs(self, batch: Batch) -> object:
+        targets = {"targets": batch.targets} if self._with_targets else {}
+        if not is_half(self.precision):
+            return self.model(batch.inputs, **targets)
+        with autocast(self.precision, self.device):
+            return self.model(batch.inputs, **targets)
 
     def _pair(self, task: Task, outputs: object, batch: Batch) -> tuple[Tensor, Tensor]:
         output = _named(outputs, task)
@@ -97,11 +100,6 @@ class TaskLosses:
 def above_zero(weights: Tensor) -> Tensor:
     """Returns the weights, with 1 for 0: what to divide by, where nothing divided by nothing shall be 0."""
     return weights.masked_fill(weights == 0, 1)
-
-
-def quotient(sums: Tensor, weights: Tensor) -> Tensor:
-    """Returns sums / weights, and 0 for a task of which nothing is known in the batch."""
-    return sums / above_zero(weights)
 
 
 def batches(data: Data, rows: Tensor, *, batch_size: int, device: torch.device) -> Iterator[Batch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
@@ -10,8 +11,9 @@ from torch import Tensor
 
 from moola_train.batches import Batch
 from moola_train.finite_guard import Numbers
+from moola_train.plain_sum import PlainSum
 from moola_train.protocols import Callback, Row, StepState
-from moola_train.task_losses import above_zero, quotient
+from moola_train.task_losses import above_zero
 from moola_train.training import Training
 
 
@@ -43,27 +45,30 @@ def train_step(
         None, or the numbers of a step that was not taken because they are not finite. With a guard that is
         read once an epoch, the guard tells at its end instead.
     """
-    training.optimizer.zero_grad(set_to_none=True)
+    for parameter in training.parameters:
+        parameter.grad = None
     if not any(present):
         return None
     live, sums, weights = _forward(training, pieces)
-    leaves = quotient(sums, weights)
-    if training.guard is None and not bool(leaves.isfinite().all()):
-        return Numbers(leaves, torch.zeros_like(leaves), leaves.new_zeros(()))
-    total, slopes = _balance(training, leaves.requires_grad_(), present)
-    start = slopes / above_zero(weights)
+    divisor = above_zero(weights)
+    losses = sums / divisor
+    if training.guard is None and not _all_finite(losses):
+        return Numbers(losses, torch.zeros_like(losses), losses.new_zeros(()))
+    total, slopes = _balance(training, losses, present)
+    start = slopes / divisor
     for piece in pieces:
         part = training.losses.sums(piece)[0] if live is None else live
         part.backward(start)
 
-    losses, scale = leaves.detach(), training.loss_scale
+    scale = training.loss_scale
     gradients = [p.grad for p in training.parameters if p.grad is not None]
     coefficients = slopes
     if scale is not None:
         coefficients = slopes / scale.value
         torch._foreach_mul_(gradients, 1 / scale.value)
     training.pending.extend((training.step + 1, row) for row in _observe(training, callbacks, losses))
-    norm = torch.nn.utils.get_total_norm(gradients)
+    # What torch.nn.utils.get_total_norm does, less its sorting by device: there is one.
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     if training.config.clip_norm is not None:
         torch.nn.utils.clip_grads_with_norm_(training.parameters, training.config.clip_norm, norm)
     if scale is not None:
@@ -71,13 +76,19 @@ def train_step(
         overflow = scale.update(norm)
         norm = torch.where(overflow, 0, norm)
     numbers = Numbers(losses, coefficients, norm)
+    row = training.sums.row(sums, weights, coefficients, total, norm)
     if training.guard is not None:
         training.guard.watch(numbers)
-    elif not bool(numbers.flat().isfinite().all()):
+    elif not _all_finite(row):
         return numbers
     _take_step(training)
-    training.sums.add(sums, weights, coefficients, total, norm)
+    training.sums.add(row)
     return None
+
+
+def _all_finite(numbers: Tensor) -> bool:
+    # For a handful of numbers on the CPU a list is several times faster than torch.isfinite.
+    return all(map(math.isfinite, numbers.tolist()))
 
 
 def _forward(training: Training, pieces: Sequence[Batch]) -> tuple[Tensor | None, Tensor, Tensor]:
@@ -92,8 +103,14 @@ def _forward(training: Training, pieces: Sequence[Batch]) -> tuple[Tensor | None
     return None, torch.stack([s for s, _ in parts]).sum(0), torch.stack([w for _, w in parts]).sum(0)
 
 
-def _balance(training: Training, leaves: Tensor, present: Sequence[bool]) -> tuple[Tensor, Tensor]:
+def _balance(training: Training, losses: Tensor, present: Sequence[bool]) -> tuple[Tensor, Tensor]:
     """Returns the total and its slope by each loss, times the loss scale; gradients of the balancer stay."""
+    scale = training.loss_scale
+    if isinstance(training.balancer, PlainSum):
+        # An absent task's loss is 0 here, and so is its gradient, whatever the coefficient.
+        ones = torch.ones_like(losses)
+        return losses.sum(), ones if scale is None else ones * scale.value
+    leaves = losses.detach().requires_grad_()
     named = {
         name: leaf
         for name, leaf, known in zip(training.losses.names, leaves.unbind(), present, strict=True)
@@ -102,7 +119,6 @@ def _balance(training: Training, leaves: Tensor, present: Sequence[bool]) -> tup
     total = training.balancer(named)
     if not isinstance(total, Tensor) or total.ndim:
         raise ValueError(f"balancer: want a scalar tensor, got {type(total).__name__} {total!r}")
-    scale = training.loss_scale
     (total if scale is None else total * scale.value).backward()
     if leaves.grad is None:
         raise ValueError("balancer: want a total that depends on the losses, got one that does not")
