@@ -83,7 +83,7 @@ def test_range_wants_disjoint_spans_and_merged_makes_them():
 @settings(deadline=None, max_examples=40)
 def test_affiliation_equals_a_fine_grid(pairs):
     true, pred = runs(pairs)
-    fine = 8
+    fine = 32
     precision, recall = [], []
     for i in range(len(pairs)):
         truths = listed(true, i)

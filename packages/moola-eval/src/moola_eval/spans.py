@@ -208,14 +208,14 @@ def flatten(
 def runs(flat: npt.NDArray[np.generic], length: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     """Finds the runs of True: first and last flat index, sequence, and each sequence's first flat index."""
     begin = np.concatenate([[0], np.cumsum(length)])
-    on = flat.astype(np.int8)
-    step = np.diff(on, prepend=0, append=0)
+    on = flat.astype(np.bool_, copy=False)
+    rises, falls = np.flatnonzero(on[1:] > on[:-1]) + 1, np.flatnonzero(on[1:] < on[:-1])
+    starts = np.concatenate([np.flatnonzero(on[:1]), rises])
+    ends = np.concatenate([falls, np.flatnonzero(on[-1:]) + len(on) - 1])
     # A run that goes on over the border of two sequences ends there and begins anew.
     inner = begin[1:-1]
-    inner = inner[(inner > 0) & (inner < len(flat))]
-    across = inner[(on[inner] == 1) & (on[inner - 1] == 1)] if len(flat) else inner[:0]
-    across = np.unique(across)
-    starts, ends = np.flatnonzero(step == 1), np.flatnonzero(step == -1) - 1
+    inner = inner[(inner > 0) & (inner < len(on))]
+    across = np.unique(inner[on[inner] & on[inner - 1]])
     if len(across):
         starts = np.sort(np.concatenate([starts, across]))
         ends = np.sort(np.concatenate([ends, across - 1]))
