@@ -110,3 +110,19 @@ class WindowSet(Boundary):
         if self.targets.keys() != self.masks.keys():
             raise ValueError(f"masks: want the tasks {sorted(self.targets)}, got {sorted(self.masks)}")
         return self
+
+
+class FeatureMatrix(Boundary):
+    """Features of every bar: one row a bar, one column a feature, in the order of `names`."""
+
+    values: Annotated[npt.NDArray[np.float32], Arr("f4", ("N", "F"))]
+    names: tuple[str, ...]
+    feature_set: str
+    warmup: int = 0
+    """Bars at the head of every segment whose features still depend on where the segment began."""
+
+    @model_validator(mode="after")
+    def _every_column_has_a_name(self) -> Self:
+        if len(self.names) != self.values.shape[1]:
+            raise ValueError(f"names: want {self.values.shape[1]}, got {len(self.names)}")
+        return self

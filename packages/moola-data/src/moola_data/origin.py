@@ -1,0 +1,224 @@
+"""The feature set "origin": twelve relative features of a bar, as first used, defects included.
+
+Kept faithfully so that claims made with it can be tested again. Its zigzag turns on almost every bar, because
+the candidate of the wick rule may be the bar itself; "no swing yet" and "zero" share a code; and it starts
+cold at the head of every segment. The audit (`moola_data.audit`) measures all three; "jade" has none of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from moola_data._fuse import row_writer
+from moola_data.features import Feature, FeatureSet, Mirror
+
+Float = npt.NDArray[np.float64]
+
+EPS = 1e-6  # of price, and absolute: for prices of that size the features depend on the unit
+ATR_BARS = 10
+SHRINK = 2 / 21  # weight of the newest range in the moving average over 20 bars
+LOOKBACK = 5  # oldest candidate, in bars, that the wick rule may confirm
+PER_NORM = 1 / 105
+
+
+class Bar(NamedTuple):
+    """What the features of one bar are made of. Swing prices mean nothing before the first swing."""
+
+    open: float
+    high: float
+    low: float
+    close: float
+    per_range: float  # 1 / max(high - low, EPS)
+    range_z: float
+    per_atr: float  # 1 / ATR, 1e8 where ATR is 0
+    leg: float  # +1 up, -1 down, 0 before the first true range above 0
+    has_high: bool
+    swing_high: float
+    since_high: int
+    has_low: bool
+    swing_low: float
+    since_low: int
+
+
+class Zigzag(NamedTuple):
+    """The swing detector, in coordinates where the current leg goes up (prices times `leg`)."""
+
+    leg: float
+    extreme: float
+    extreme_bar: int
+    candidate: float
+    candidate_bar: int
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _clip(x: float, low: float, high: float) -> float:
+    return min(max(x, low), high)
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _open_norm(s: Bar) -> float:
+    return _clip((s.open - s.low) * s.per_range, 0.0, 1.0)
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _close_norm(s: Bar) -> float:
+    return _clip((s.close - s.low) * s.per_range, 0.0, 1.0)
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _body_pct(s: Bar) -> float:
+    return _clip((s.close - s.open) * s.per_range, -1.0, 1.0)
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _upper_wick_pct(s: Bar) -> float:
+    return _clip((s.high - max(s.open, s.close)) * s.per_range, 0.0, 1.0)
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _lower_wick_pct(s: Bar) -> float:
+    return _clip((min(s.open, s.close) - s.low) * s.per_range, 0.0, 1.0)
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _range_z(s: Bar) -> float:
+    return s.range_z
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _dist_to_prev_sh(s: Bar) -> float:
+    return _clip((s.swing_high - s.close) * s.per_atr, -3.0, 3.0) if s.has_high else 0.0
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _dist_to_prev_sl(s: Bar) -> float:
+    return _clip((s.close - s.swing_low) * s.per_atr, -3.0, 3.0) if s.has_low else 0.0
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _bars_since_sh_norm(s: Bar) -> float:
+    return _clip(s.since_high * PER_NORM, 0.0, 3.0) if s.has_high else 0.0
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _bars_since_sl_norm(s: Bar) -> float:
+    return _clip(s.since_low * PER_NORM, 0.0, 3.0) if s.has_low else 0.0
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _expansion_proxy(s: Bar) -> float:
+    return _clip(_range_z(s) * s.leg * _body_pct(s), -2.0, 2.0)
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _consol_proxy(s: Bar) -> float:
+    since = (_bars_since_sh_norm(s) + _bars_since_sl_norm(s)) * 0.5
+    return _clip((1 - _range_z(s) * (1 / 3)) * (1 - abs(_body_pct(s))) * since, 0.0, 3.0)
+
+
+COLUMNS = (
+    Feature("open_norm", "(open - low) / R, R = max(high - low, 1e-6)", 0, 1, "bar range", 0,
+            Mirror("open_norm", -1, 1), _open_norm),
+    Feature("close_norm", "(close - low) / R", 0, 1, "bar range", 0,
+            Mirror("close_norm", -1, 1), _close_norm),
+    Feature("body_pct", "(close - open) / R", -1, 1, "bar range", 0, Mirror("body_pct", -1), _body_pct),
+    Feature("upper_wick_pct", "(high - max(open, close)) / R", 0, 1, "bar range", 0,
+            Mirror("lower_wick_pct"), _upper_wick_pct),
+    Feature("lower_wick_pct", "(min(open, close) - low) / R", 0, 1, "bar range", 0,
+            Mirror("upper_wick_pct"), _lower_wick_pct),
+    Feature("range_z", "(high - low) / EMA20 of it, this bar included", 0, 3, "1", 80,
+            Mirror("range_z"), _range_z),
+    Feature("dist_to_prev_SH", "(last swing high - close) / ATR10; 0 before the first", -3, 3, "ATR", 20,
+            Mirror("dist_to_prev_SL"), _dist_to_prev_sh),
+    Feature("dist_to_prev_SL", "(close - last swing low) / ATR10; 0 before the first", -3, 3, "ATR", 20,
+            Mirror("dist_to_prev_SH"), _dist_to_prev_sl),
+    Feature("bars_since_SH_norm", "bars since the last swing high / 105; 0 before the first", 0, 3,
+            "105 bars", 20, Mirror("bars_since_SL_norm"), _bars_since_sh_norm),
+    Feature("bars_since_SL_norm", "bars since the last swing low / 105; 0 before the first", 0, 3,
+            "105 bars", 20, Mirror("bars_since_SH_norm"), _bars_since_sl_norm),
+    Feature("expansion_proxy", "range_z * leg * body_pct, leg = +1 up, -1 down, 0 unknown", -2, 2, "1", 80,
+            Mirror("expansion_proxy"), _expansion_proxy),
+    Feature("consol_proxy", "(1 - range_z/3) * (1 - |body_pct|) * mean of the two bars_since", 0, 3, "1", 80,
+            Mirror("consol_proxy"), _consol_proxy),
+)  # fmt: skip
+
+_write = row_writer([feature.function for feature in COLUMNS])
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _advance(z: Zigzag, bar: int, high: float, low: float, close: float, tr_sum: float, count: int) -> Zigzag:
+    """Moves the detector by one bar; the leg's sign changes where a swing is confirmed.
+
+    An extreme is confirmed by the close at 1.2 ATR from it or, if that fails, by the wick at 0.5 ATR from
+    the candidate, at most 5 bars old. Comparisons are multiplied out (ATR = tr_sum / count), so that prices
+    on a binary grid are compared exactly and equality confirms.
+    """
+    leg = z.leg
+    top = high if leg > 0 else -low
+    bottom = low if leg > 0 else -high
+    extreme, extreme_bar, candidate, candidate_bar = z.extreme, z.extreme_bar, z.candidate, z.candidate_bar
+    if top > extreme:
+        extreme, extreme_bar = top, bar
+    if top > candidate:
+        candidate, candidate_bar = top, bar
+    by_close = 5 * count * (extreme - leg * close) >= 6 * tr_sum
+    by_wick = (bar - candidate_bar <= LOOKBACK) & (2 * count * (candidate - bottom) >= tr_sum)
+    if (tr_sum > 0) & (by_close | by_wick):
+        return Zigzag(-leg, -bottom, bar, -bottom, bar)
+    return Zigzag(leg, extreme, extreme_bar, candidate, candidate_bar)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def fill(
+    open_: Float, high: Float, low: Float, close: Float, heads: npt.NDArray[np.int64], out: Float
+) -> None:
+    """Writes the features of every segment into `out`; see `FeatureSet.fill`."""
+    # Sums of the last 2, 4 and 8 true ranges, 16 bars of each: the last 10 are summed by four additions in an
+    # order that does not depend on where the segment began, and nothing drifts.
+    pair, four, eight = np.empty(16), np.empty(16), np.empty(16)
+    for segment in range(len(heads) - 1):
+        head = heads[segment]
+        pair[:], four[:], eight[:] = 0.0, 0.0, 0.0
+        range_ema = high[head] - low[head]
+        z = Zigzag(0.0, 0.0, 0, -np.inf, 0)
+        has_high, has_low, swing_high, swing_low, high_bar, low_bar = False, False, 0.0, 0.0, 0, 0
+        before, before_close = 0.0, close[head]
+        for row in range(head, heads[segment + 1]):
+            i = row - head
+            h, l, c = high[row], low[row], close[row]  # noqa: E741
+            range_ema = (1 - SHRINK) * range_ema + SHRINK * (h - l)
+            tr = max(h, before_close) - min(l, before_close) if i > 0 else 0.0
+            pair[i & 15] = tr + before
+            four[i & 15] = pair[i & 15] + pair[(i - 2) & 15]
+            eight[i & 15] = four[i & 15] + four[(i - 4) & 15]
+            tr_sum, count = eight[i & 15] + pair[(i - 8) & 15], min(i, ATR_BARS)
+            before, before_close = tr, c
+            if z.leg == 0:
+                if tr_sum > 0:
+                    z = Zigzag(1.0, c, i, -np.inf, i)
+            else:
+                after = _advance(z, i, h, l, c, tr_sum, count)
+                if after.leg != z.leg:
+                    # Extend first: the bar itself may carry the extreme that it confirms.
+                    top = h if z.leg > 0 else -l
+                    extreme, at = (top, i) if top > z.extreme else (z.extreme, z.extreme_bar)
+                    if z.leg > 0:
+                        has_high, swing_high, high_bar = True, extreme, at
+                    else:
+                        has_low, swing_low, low_bar = True, -extreme, at
+                z = after
+            per_range = 1 / max(h - l, EPS)
+            ratio = _clip((h - l) / max(range_ema, EPS), 0.0, 3.0)
+            per_atr = count / tr_sum if tr_sum > 0 else 1e8
+            bar = Bar(
+                open_[row], h, l, c, per_range, ratio, per_atr, z.leg,
+                has_high, swing_high, i - high_bar, has_low, swing_low, i - low_bar,
+            )  # fmt: skip
+            _write(bar, out, row)
+
+
+FEATURES = FeatureSet("origin", COLUMNS, fill)
