@@ -40,9 +40,10 @@ class Bars(Boundary):
 
 
 class Spans(Boundary):
-    """Expansions on a bars file: first and last bar, both inclusive bar numbers of the `Bars`.
+    """One annotator's spans on a bars file: first and last bar, both inclusive bar numbers of the `Bars`.
 
     `type` indexes `type_names`; -1 means that the span has no type, which masks the type task there.
+    Two annotators are two objects: their union would count every expansion that both marked twice.
     """
 
     start: Annotated[npt.NDArray[np.int64], Arr("i8", ("m",))]
@@ -52,6 +53,8 @@ class Spans(Boundary):
     type_names: tuple[str, ...]
     annotator: str = ""
     """Who or what labelled: a person's key, or the name and parameters of a rule."""
+    label: str = ""
+    """What the spans are, as their file says it, such as "expansion"."""
 
     def __len__(self) -> int:
         return len(self.start)
@@ -93,6 +96,10 @@ class WindowSet(Boundary):
     split: Annotated[npt.NDArray[np.int8], Arr("i1", ("n",))]
     spans: WindowSpans
     type_names: tuple[str, ...]
+    encoding: dict[str, str] = {}
+    """How a target is encoded, by task, for the one who decodes: {"pointers": "origin", ...}."""
+    purged: dict[str, int] = {}
+    """Windows left out, by part, because they share bars or labels with another part."""
 
     def __len__(self) -> int:
         return len(self.starts)
