@@ -28,8 +28,8 @@ def environment(requires: list[str]) -> Path:
             subprocess.run(["uv", "pip", "install", "--quiet", "--python", str(python), *peers], check=True)
     for name in local:  # always anew: the tree may have changed
         path = str(HERE.parent / "packages" / name)
-        command = ["uv", "pip", "install", "--quiet", "--python", str(python), "--reinstall-package", name, path]
-        subprocess.run(command, check=True)
+        command = ["uv", "pip", "install", "--quiet", "--python", str(python), "--reinstall-package", name]
+        subprocess.run([*command, path], check=True)
     return python
 
 

@@ -27,7 +27,8 @@ def sibling_requirements() -> list[tuple[str, Requirement]]:
     found = []
     for folder in PACKAGES:
         table = project(folder)["project"]
-        lines = [*table["dependencies"], *sum(table.get("optional-dependencies", {}).values(), [])]
+        extras = table.get("optional-dependencies", {})
+        lines = [*table["dependencies"], *(line for extra in extras.values() for line in extra)]
         for line in lines:
             requirement = Requirement(line)
             if requirement.name in VERSIONS and requirement.name != table["name"]:

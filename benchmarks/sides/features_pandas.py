@@ -1,4 +1,4 @@
-"""Ten of the twelve features the way a pandas user writes them; the swing distances need a loop and are left out."""
+"""Ten features as a pandas user writes them; rolling extremes stand in for the swings, which need a loop."""
 
 import sys
 from pathlib import Path
