@@ -196,6 +196,20 @@ def test_a_missing_file_and_a_foreign_one_are_refused(tmp_path):
         write_spans(tmp_path / "s.txt", make_spans([(1, 2, 0, 1)]), make_bars())
 
 
+@pytest.mark.parametrize("name", ["s.csv", "s.parquet"])
+@pytest.mark.parametrize("content", [b"", b"start,end\n1,2\n3,4,5\n", b"\xff\xfe\x00"])
+def test_a_broken_file_is_refused(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=r"spans: want (a readable \.(csv|parquet) file|columns)"):
+        read_spans(tmp_path / name, make_bars())
+
+
+def test_a_column_given_twice_is_refused(tmp_path):
+    (tmp_path / "s.csv").write_text("start,end,end\n1,2,3\n")
+    with pytest.raises(ValueError, match="each column once, got 'end' again"):
+        read_spans(tmp_path / "s.csv", make_bars())
+
+
 def test_the_callers_table_stays_as_it_was():
     table = pd.DataFrame({"start": [3], "end": [5], "type": [None]})
     before = table.copy(deep=True)

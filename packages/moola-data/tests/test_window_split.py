@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moola_data.blocks import block_parts, time_blocks
+from moola_data.intervals import window_intervals
+from moola_data.purged_kfold import PurgedKFold
 from moola_data.schema import Bars, Spans
 from moola_data.window_split import split_windows, window_extents
+from moola_data.windows import window_starts
 
 
 def make_bars(sizes, barriers=()):
@@ -160,3 +163,31 @@ def test_too_little_time_is_one_clear_error():
 def test_fractions_that_are_no_division_are_refused(fractions):
     with pytest.raises(ValueError, match="three positive numbers of sum 1"):
         block_parts(np.arange(10), fractions=fractions)
+
+
+@settings(deadline=None, max_examples=30)
+@given(worlds, st.integers(0, 9))
+def test_intervals_of_windows_reach_over_warmup_and_hidden_labels_in_the_time_of_all_symbols(world, warmup):
+    sizes, barriers, length, size = world
+    bars = make_bars(sizes, barriers)
+    spans = spans_every(bars, 37, size)
+    starts = window_starts(bars.segment, length=length, stride=11)
+    found = window_intervals(bars, spans, starts, length=length, warmup=warmup)
+    minute = bars.time.astype("M8[m]").astype(np.int64)
+    for row, a in enumerate(starts):
+        held = set(range(a, a + length))
+        for s, e in zip(spans.start, spans.end, strict=True):
+            if held & set(range(s, e + 1)) and s < a + length and e >= a:
+                held |= set(range(s, e + 1))
+        held |= {b for b in range(max(a - warmup, 0), a) if bars.segment[b] == bars.segment[a]}
+        assert (found.first[row], found.last[row]) == (minute[min(held)], minute[max(held)])
+
+
+def test_windows_of_two_symbols_at_one_time_are_never_on_both_sides():
+    bars = make_bars([300, 300])
+    starts = window_starts(bars.segment, length=20, stride=7)
+    first, last = window_intervals(bars, spans_every(bars, 37, 5), starts, length=20)
+    for train, test in PurgedKFold(4, prediction_times=first, evaluation_times=last).split(starts):
+        times = [{t for s in starts[side] for t in bars.time[s : s + 20].tolist()} for side in (train, test)]
+        assert not times[0] & times[1]
+        assert set(bars.symbol[starts[test]].tolist()) == {0, 1}

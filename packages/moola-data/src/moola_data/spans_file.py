@@ -23,6 +23,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import csv
 
 from moola_data.bar_lookup import bar_numbers, first_bars, symbol_numbers
 from moola_data.schema import Bars, Spans
@@ -70,6 +73,9 @@ def read_spans(
     unknown = [name for name in table if name not in COLUMNS]
     if unknown:
         raise ValueError(f"spans: want columns among {list(COLUMNS)}, got {unknown[0]!r}")
+    if table.columns.has_duplicates:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise ValueError(f"spans: want each column once, got {twice!r} again")
     row = np.arange(len(table))
     who, table, row = _choose(table, row, "annotator", annotator)
     what, table, row = _choose(table, row, "label", label)
@@ -213,12 +219,20 @@ def _load(source: Source) -> pd.DataFrame:
     path = Path(source)
     if not path.is_file():
         raise FileNotFoundError(f"spans: want a file, got {path}")
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    if path.suffix == ".csv":
+    if path.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"spans: want a .csv or .parquet file, got {path.name!r}")
+    try:
+        if path.suffix == ".parquet":
+            table: pd.DataFrame = pq.read_table(path).to_pandas()
+            return table
+        with csv.open_csv(path) as reader:
+            columns = reader.schema.names
         # As text, so that nothing is guessed before a row can be named.
-        return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    raise ValueError(f"spans: want a .csv or .parquet file, got {path.name!r}")
+        options = csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
+        table = csv.read_csv(path, convert_options=options).to_pandas()
+        return table
+    except (OSError, ValueError) as error:  # pyarrow's complaints about content are one or the other
+        raise ValueError(f"spans: want a readable {path.suffix} file, got {path.name}: {error}") from error
 
 
 def _choose(table: pd.DataFrame, row: Int, column: str, chosen: str | None) -> tuple[str, pd.DataFrame, Int]:
