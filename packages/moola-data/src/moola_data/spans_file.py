@@ -15,7 +15,6 @@ An empty ``type`` means that the span has none. Row numbers in errors count data
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -27,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+from moola_data._atomic_file import write_atomically
 from moola_data.bar_lookup import bar_numbers, first_bars, symbol_numbers
 from moola_data.schema import Bars, Spans
 from moola_data.spans import Int, check_spans
@@ -163,19 +163,11 @@ def write_spans(
     target = Path(path)
     if target.suffix not in (".csv", ".parquet"):
         raise ValueError(f"path: want a name ending in .csv or .parquet, got {target.name!r}")
-    handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            if target.suffix == ".csv":
-                file.write(table.to_csv(index=False, lineterminator="\n").encode())
-            else:
-                table.to_parquet(file, index=False)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(scratch).replace(target)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
+    if target.suffix == ".csv":
+        content = table.to_csv(index=False, lineterminator="\n").encode()
+    else:
+        content = table.to_parquet(index=False)
+    write_atomically(target, content)
 
 
 def spans_table(spans: Spans, bars: Bars, *, times: Literal["number", "time"] = "time") -> pd.DataFrame:
@@ -223,16 +215,17 @@ def _load(source: Source) -> pd.DataFrame:
         raise ValueError(f"spans: want a .csv or .parquet file, got {path.name!r}")
     try:
         if path.suffix == ".parquet":
-            table: pd.DataFrame = pq.read_table(path).to_pandas()
-            return table
-        with csv.open_csv(path) as reader:
-            columns = reader.schema.names
-        # As text, so that nothing is guessed before a row can be named.
-        options = csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
-        table = csv.read_csv(path, convert_options=options).to_pandas()
-        return table
+            cells = pq.read_table(path)
+        else:
+            with csv.open_csv(path) as reader:
+                columns = reader.schema.names
+            # As text, so that nothing is guessed before a row can be named.
+            options = csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
+            cells = csv.read_csv(path, convert_options=options)
     except (OSError, ValueError) as error:  # pyarrow's complaints about content are one or the other
         raise ValueError(f"spans: want a readable {path.suffix} file, got {path.name}: {error}") from error
+    table: pd.DataFrame = cells.to_pandas()
+    return table
 
 
 def _choose(table: pd.DataFrame, row: Int, column: str, chosen: str | None) -> tuple[str, pd.DataFrame, Int]:
