@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moola_data.agreement import annotator_agreement
-from moola_data.card import DatasetCard, card_markdown, dataset_card, write_card
+from moola_data.card import DatasetCard, dataset_card
+from moola_data.card_file import card_markdown, write_card
 from moola_data.schema import Bars, Spans
 from moola_data.window_set import build_window_set
 
