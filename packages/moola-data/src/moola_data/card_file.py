@@ -65,7 +65,7 @@ def card_markdown(card: DatasetCard) -> str:
             "",
             "## Agreement",
             "",
-            "| annotators | common bars | bar F1 | kappa | span F1 | matched | starts, ends off | same type |",
+            "| annotators | bars | bar F1 | kappa | span F1 | matched | starts, ends off | same type |",
             "|---|---|---|---|---|---|---|---|",
         ]
         for a in card.agreements:
