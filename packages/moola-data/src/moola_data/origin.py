@@ -19,9 +19,9 @@ from moola_data.features import Feature, FeatureSet, Mirror
 Float = npt.NDArray[np.float64]
 
 EPS = 1e-6  # of price, and absolute: for prices of that size the features depend on the unit
-ATR_BARS = 10
+ATR_BARS = 10.0
 SHRINK = 2 / 21  # weight of the newest range in the moving average over 20 bars
-LOOKBACK = 5  # oldest candidate, in bars, that the wick rule may confirm
+LOOKBACK = 5.0  # oldest candidate, in bars, that the wick rule may confirm
 PER_NORM = 1 / 105
 
 
@@ -38,20 +38,10 @@ class Bar(NamedTuple):
     leg: float  # +1 up, -1 down, 0 before the first true range above 0
     has_high: bool
     swing_high: float
-    since_high: int
+    since_high: float  # bars, 0 before the first swing high
     has_low: bool
     swing_low: float
-    since_low: int
-
-
-class Zigzag(NamedTuple):
-    """The swing detector, in coordinates where the current leg goes up (prices times `leg`)."""
-
-    leg: float
-    extreme: float
-    extreme_bar: int
-    candidate: float
-    candidate_bar: int
+    since_low: float
 
 
 @numba.njit(error_model="numpy", forceinline=True)
@@ -59,29 +49,32 @@ def _clip(x: float, low: float, high: float) -> float:
     return min(max(x, low), high)
 
 
+# Checked bars hold low <= open, close <= high, so the shares of the range need no clipping.
+
+
 @numba.njit(error_model="numpy", forceinline=True)
 def _open_norm(s: Bar) -> float:
-    return _clip((s.open - s.low) * s.per_range, 0.0, 1.0)
+    return (s.open - s.low) * s.per_range
 
 
 @numba.njit(error_model="numpy", forceinline=True)
 def _close_norm(s: Bar) -> float:
-    return _clip((s.close - s.low) * s.per_range, 0.0, 1.0)
+    return (s.close - s.low) * s.per_range
 
 
 @numba.njit(error_model="numpy", forceinline=True)
 def _body_pct(s: Bar) -> float:
-    return _clip((s.close - s.open) * s.per_range, -1.0, 1.0)
+    return (s.close - s.open) * s.per_range
 
 
 @numba.njit(error_model="numpy", forceinline=True)
 def _upper_wick_pct(s: Bar) -> float:
-    return _clip((s.high - max(s.open, s.close)) * s.per_range, 0.0, 1.0)
+    return (s.high - max(s.open, s.close)) * s.per_range
 
 
 @numba.njit(error_model="numpy", forceinline=True)
 def _lower_wick_pct(s: Bar) -> float:
-    return _clip((min(s.open, s.close) - s.low) * s.per_range, 0.0, 1.0)
+    return (min(s.open, s.close) - s.low) * s.per_range
 
 
 @numba.njit(error_model="numpy", forceinline=True)
@@ -101,23 +94,23 @@ def _dist_to_prev_sl(s: Bar) -> float:
 
 @numba.njit(error_model="numpy", forceinline=True)
 def _bars_since_sh_norm(s: Bar) -> float:
-    return _clip(s.since_high * PER_NORM, 0.0, 3.0) if s.has_high else 0.0
+    return min(s.since_high * PER_NORM, 3.0)
 
 
 @numba.njit(error_model="numpy", forceinline=True)
 def _bars_since_sl_norm(s: Bar) -> float:
-    return _clip(s.since_low * PER_NORM, 0.0, 3.0) if s.has_low else 0.0
+    return min(s.since_low * PER_NORM, 3.0)
 
 
 @numba.njit(error_model="numpy", forceinline=True)
 def _expansion_proxy(s: Bar) -> float:
-    return _clip(_range_z(s) * s.leg * _body_pct(s), -2.0, 2.0)
+    return _clip(s.range_z * s.leg * _body_pct(s), -2.0, 2.0)
 
 
 @numba.njit(error_model="numpy", forceinline=True)
 def _consol_proxy(s: Bar) -> float:
     since = (_bars_since_sh_norm(s) + _bars_since_sl_norm(s)) * 0.5
-    return _clip((1 - _range_z(s) * (1 / 3)) * (1 - abs(_body_pct(s))) * since, 0.0, 3.0)
+    return (1 - s.range_z * (1 / 3)) * (1 - abs(_body_pct(s))) * since
 
 
 COLUMNS = (
@@ -149,76 +142,78 @@ COLUMNS = (
 _write = row_writer([feature.function for feature in COLUMNS])
 
 
-@numba.njit(error_model="numpy", forceinline=True)
-def _advance(z: Zigzag, bar: int, high: float, low: float, close: float, tr_sum: float, count: int) -> Zigzag:
-    """Moves the detector by one bar; the leg's sign changes where a swing is confirmed.
-
-    An extreme is confirmed by the close at 1.2 ATR from it or, if that fails, by the wick at 0.5 ATR from
-    the candidate, at most 5 bars old. Comparisons are multiplied out (ATR = tr_sum / count), so that prices
-    on a binary grid are compared exactly and equality confirms.
-    """
-    leg = z.leg
-    top = high if leg > 0 else -low
-    bottom = low if leg > 0 else -high
-    extreme, extreme_bar, candidate, candidate_bar = z.extreme, z.extreme_bar, z.candidate, z.candidate_bar
-    if top > extreme:
-        extreme, extreme_bar = top, bar
-    if top > candidate:
-        candidate, candidate_bar = top, bar
-    by_close = 5 * count * (extreme - leg * close) >= 6 * tr_sum
-    by_wick = (bar - candidate_bar <= LOOKBACK) & (2 * count * (candidate - bottom) >= tr_sum)
-    if (tr_sum > 0) & (by_close | by_wick):
-        return Zigzag(-leg, -bottom, bar, -bottom, bar)
-    return Zigzag(leg, extreme, extreme_bar, candidate, candidate_bar)
-
-
 @numba.njit(cache=True, error_model="numpy")
 def fill(
     open_: Float, high: Float, low: Float, close: Float, heads: npt.NDArray[np.int64], out: Float
 ) -> None:
-    """Writes the features of every segment into `out`; see `FeatureSet.fill`."""
-    # Sums of the last 2, 4 and 8 true ranges, 16 bars of each: the last 10 are summed by four additions in an
-    # order that does not depend on where the segment began, and nothing drifts.
-    pair, four, eight = np.empty(16), np.empty(16), np.empty(16)
+    """Writes the features of every segment into `out`; see `FeatureSet.fill`.
+
+    The swing detector works in coordinates where the current leg goes up (prices times `leg`). An extreme is
+    confirmed by the close at 1.2 ATR from it or, if that fails, by the wick at 0.5 ATR from the candidate, at
+    most 5 bars old. Comparisons are multiplied out (ATR = tr_sum / count), so that prices on a binary grid
+    are compared exactly and equality confirms.
+    """
+    # Sums of the last 2 and 4 true ranges, 16 bars of each: the last 10 are summed in an order that does not
+    # depend on where the segment began, and nothing drifts.
+    pair, four = np.empty(16), np.empty(16)
     for segment in range(len(heads) - 1):
-        head = heads[segment]
-        pair[:], four[:], eight[:] = 0.0, 0.0, 0.0
-        range_ema = high[head] - low[head]
-        z = Zigzag(0.0, 0.0, 0, -np.inf, 0)
-        has_high, has_low, swing_high, swing_low, high_bar, low_bar = False, False, 0.0, 0.0, 0, 0
-        before, before_close = 0.0, close[head]
-        for row in range(head, heads[segment + 1]):
-            i = row - head
-            h, l, c = high[row], low[row], close[row]  # noqa: E741
+        head, tail = heads[segment], heads[segment + 1]
+        opens, highs, lows, closes = open_[head:tail], high[head:tail], low[head:tail], close[head:tail]
+        rows = out[head:tail]
+        pair[:], four[:] = 0.0, 0.0
+        range_ema = highs[0] - lows[0]
+        before_tr, before_close = 0.0, closes[0]
+        leg, extreme, extreme_at, candidate, candidate_at = 0.0, 0.0, 0.0, -np.inf, 0.0
+        has_high, has_low, swing_high, swing_low, high_at, low_at = False, False, 0.0, 0.0, 0.0, 0.0
+        at = -1.0  # the bar's number as a float: it is compared and divided, never an index
+        for i in range(len(highs)):
+            at += 1.0
+            h, l, c = highs[i], lows[i], closes[i]  # noqa: E741
             range_ema = (1 - SHRINK) * range_ema + SHRINK * (h - l)
-            tr = max(h, before_close) - min(l, before_close) if i > 0 else 0.0
-            pair[i & 15] = tr + before
-            four[i & 15] = pair[i & 15] + pair[(i - 2) & 15]
-            eight[i & 15] = four[i & 15] + four[(i - 4) & 15]
-            tr_sum, count = eight[i & 15] + pair[(i - 8) & 15], min(i, ATR_BARS)
-            before, before_close = tr, c
-            if z.leg == 0:
-                if tr_sum > 0:
-                    z = Zigzag(1.0, c, i, -np.inf, i)
-            else:
-                after = _advance(z, i, h, l, c, tr_sum, count)
-                if after.leg != z.leg:
-                    # Extend first: the bar itself may carry the extreme that it confirms.
-                    top = h if z.leg > 0 else -l
-                    extreme, at = (top, i) if top > z.extreme else (z.extreme, z.extreme_bar)
-                    if z.leg > 0:
-                        has_high, swing_high, high_bar = True, extreme, at
-                    else:
-                        has_low, swing_low, low_bar = True, -extreme, at
-                z = after
-            per_range = 1 / max(h - l, EPS)
-            ratio = _clip((h - l) / max(range_ema, EPS), 0.0, 3.0)
-            per_atr = count / tr_sum if tr_sum > 0 else 1e8
+            tr = (max(h, before_close) - min(l, before_close)) * min(at, 1.0)  # the first bar records none
+            two = tr + before_tr
+            fours = two + pair[(i - 2) & 15]
+            tr_sum = fours + four[(i - 4) & 15] + pair[(i - 8) & 15]
+            pair[i & 15], four[i & 15] = two, fours
+            before_tr, before_close = tr, c
+            count = min(at, ATR_BARS)
+            if leg != 0.0:
+                top = h if leg > 0 else -l
+                bottom = l if leg > 0 else -h
+                extreme_at = at if top > extreme else extreme_at
+                extreme = max(extreme, top)
+                candidate_at = at if top > candidate else candidate_at
+                candidate = max(candidate, top)
+                by_close = 5 * count * (extreme - leg * c) >= 6 * tr_sum
+                by_wick = (at - candidate_at <= LOOKBACK) & (2 * count * (candidate - bottom) >= tr_sum)
+                if (tr_sum > 0) & (by_close | by_wick):
+                    up = leg > 0
+                    swing_high = extreme if up else swing_high
+                    high_at = extreme_at if up else high_at
+                    swing_low = swing_low if up else -extreme
+                    low_at = low_at if up else extreme_at
+                    has_high |= up
+                    has_low |= not up
+                    leg, extreme, extreme_at, candidate, candidate_at = -leg, -bottom, at, -bottom, at
+            elif tr_sum > 0:
+                leg, extreme, extreme_at, candidate, candidate_at = 1.0, c, at, -np.inf, 0.0
             bar = Bar(
-                open_[row], h, l, c, per_range, ratio, per_atr, z.leg,
-                has_high, swing_high, i - high_bar, has_low, swing_low, i - low_bar,
-            )  # fmt: skip
-            _write(bar, out, row)
+                open=opens[i],
+                high=h,
+                low=l,
+                close=c,
+                per_range=1 / max(h - l, EPS),
+                range_z=min((h - l) / max(range_ema, EPS), 3.0),
+                per_atr=count / tr_sum if tr_sum > 0 else 1e8,
+                leg=leg,
+                has_high=has_high,
+                swing_high=swing_high,
+                since_high=at - high_at if has_high else 0.0,
+                has_low=has_low,
+                swing_low=swing_low,
+                since_low=at - low_at if has_low else 0.0,
+            )
+            _write(bar, rows, i)
 
 
 FEATURES = FeatureSet("origin", COLUMNS, fill)
