@@ -5,7 +5,7 @@ import pytest
 
 from moola_data.bar_model import likelihood_ratios, sample_parts
 from moola_data.posterior import covered, posterior, sample_paths, smooth
-from moola_data.semi_markov import regimes_of, sample_states
+from moola_data.semi_markov import regimes_of, sample_regimes
 from moola_data.synthetic import benchmark
 from moola_data.world import World
 
@@ -21,33 +21,37 @@ TINY = World(
 
 
 def drawn(world, sizes, seed):
-    """Ratios, stretches, chain and true states of stretches of the given sizes."""
+    """Ratios, stretches and chain of drawn stretches of the given sizes."""
     chain = regimes_of(world)
     stretches = np.concatenate([[0], np.cumsum(sizes)])
     rng = np.random.default_rng(seed)
-    state = sample_states(chain, stretches, seed=rng)
-    look = chain.look[chain.state_regime[state]]
+    look = chain.look[sample_regimes(chain, stretches, seed=rng)]
     parts = sample_parts(chain.drift[look], chain.scale[look], stretches, world=world, seed=rng)
     ratios = likelihood_ratios(parts, stretches, drift=chain.drift, scale=chain.scale, world=world)
-    return ratios, stretches, chain, state
+    return ratios, stretches, chain
 
 
 def transition(chain):
-    """The whole transition matrix over expanded states."""
-    matrix = np.zeros((len(chain.initial),) * 2)
-    for r in range(len(chain.names)):
-        for state in range(chain.first[r] + 1, chain.first[r + 1]):
-            matrix[state, state - 1] = 1
+    """The whole matrix over all (regime, bars to go), in the order of their flat index."""
+    regimes, longest = chain.duration.shape
+    matrix = np.zeros((regimes, longest, regimes, longest))
+    for r in range(regimes):
+        for k in range(1, longest):
+            matrix[r, k, r, k - 1] = 1
     for a, b, p in zip(chain.source, chain.target, chain.chance, strict=True):
-        block = slice(chain.first[b], chain.first[b + 1])
-        matrix[chain.first[a], block] += p * chain.duration[block]
-    return matrix
+        matrix[a, 0, b] += p * chain.duration[b]
+    return matrix.reshape(regimes * longest, -1)
+
+
+def of_state(chain, values):
+    """A value of each regime, for each of its states."""
+    return np.repeat(values, chain.duration.shape[1])
 
 
 def dense(ratios, chain):
-    """Textbook forward-backward with matrices: smoothed and filtered state probabilities, log evidence."""
-    matrix, look = transition(chain), chain.look[chain.state_regime]
-    forward, evidence = [chain.initial * ratios[0, look]], 0.0
+    """Textbook forward-backward with matrices: smoothed and filtered P(label), log evidence."""
+    matrix, look = transition(chain), of_state(chain, chain.look)
+    forward, evidence = [chain.initial.ravel() * ratios[0, look]], 0.0
     for t in range(len(ratios)):
         if t:
             forward.append((forward[-1] @ matrix) * ratios[t, look])
@@ -58,13 +62,15 @@ def dense(ratios, chain):
         step = matrix @ (ratios[t, look] * backward[-1])
         backward.append(step / step.sum())
     smoothed = np.array(forward) * np.array(backward[::-1])
-    return smoothed / smoothed.sum(axis=1, keepdims=True), np.array(forward), evidence
+    smoothed /= smoothed.sum(axis=1, keepdims=True)
+    label = of_state(chain, chain.label)
+    return smoothed[:, label].sum(axis=1), np.array(forward)[:, label].sum(axis=1), evidence
 
 
 def every_path(ratios, chain):
-    """All state paths of positive probability with their posterior probabilities."""
-    matrix, look = transition(chain), chain.look[chain.state_regime]
-    paths = [((s,), p * ratios[0, look[s]]) for s, p in enumerate(chain.initial) if p > 0]
+    """All paths of (flat) states of positive probability, with their posterior probabilities."""
+    matrix, look = transition(chain), of_state(chain, chain.look)
+    paths = [((s,), p * ratios[0, look[s]]) for s, p in enumerate(chain.initial.ravel()) if p > 0]
     for t in range(1, len(ratios)):
         paths = [
             ((*path, s), p * matrix[path[-1], s] * ratios[t, look[s]])
@@ -76,21 +82,20 @@ def every_path(ratios, chain):
 
 
 def test_equals_dense_matrices_to_1e_12():
-    for snr, size in ((0.5, 105), (1.25, 210), (2.0, 400)):
-        ratios, stretches, chain, _ = drawn(World(snr=snr), [size], seed=size)
+    for snr, size in ((0.5, 105), (1.25, 210), (2.0, 400), (1.25, 1)):
+        ratios, stretches, chain = drawn(World(snr=snr), [size], seed=size)
         ours = smooth(ratios, stretches, chain)
         smoothed, filtered, evidence = dense(ratios, chain)
-        label = chain.label[chain.state_regime]
-        assert np.abs(ours.label - smoothed[:, label].sum(axis=1)).max() < 1e-12
-        assert np.abs(ours.causal - filtered[:, label].sum(axis=1)).max() < 1e-12
+        assert np.abs(ours.label - smoothed).max() < 1e-12
+        assert np.abs(ours.causal - filtered).max() < 1e-12
         assert abs(ours.log_evidence - evidence) < 1e-9
 
 
 def test_span_posterior_equals_a_sum_over_every_path():
-    ratios, stretches, chain, _ = drawn(TINY, [7], seed=3)
+    ratios, stretches, chain = drawn(TINY, [7], seed=3)
     ours = smooth(ratios, stretches, chain)
     paths, weight = every_path(ratios, chain)
-    inside = chain.label[chain.state_regime[paths]]
+    inside = of_state(chain, chain.label)[paths]
     wanted = np.zeros_like(ours.spans)
     for path, p in zip(inside, weight, strict=True):
         edge = np.diff(np.concatenate([[0], path.astype(int), [0]]))
@@ -102,22 +107,13 @@ def test_span_posterior_equals_a_sum_over_every_path():
 
 
 def test_spans_add_up_to_the_bars_they_cover():
-    ratios, stretches, chain, _ = drawn(World(), [150, 1, 2, 300], seed=5)
+    ratios, stretches, chain = drawn(World(), [150, 1, 2, 300], seed=5)
     ours = smooth(ratios, stretches, chain)
     assert np.abs(covered(ours.spans) - ours.label).max() < 1e-12
 
 
-def test_blocks_of_forward_messages_leave_no_seam():
-    # 128 bars are a block: stretches of one less, exactly, one more and several of them.
-    for size in (127, 128, 129, 385):
-        ratios, stretches, chain, _ = drawn(World(), [size], seed=size)
-        smoothed, _, _ = dense(ratios, chain)
-        label = smoothed[:, chain.label[chain.state_regime]].sum(axis=1)
-        assert np.abs(smooth(ratios, stretches, chain).label - label).max() < 1e-12
-
-
 def test_stretches_do_not_know_of_each_other():
-    ratios, stretches, chain, _ = drawn(World(), [60, 90], seed=8)
+    ratios, stretches, chain = drawn(World(), [60, 90], seed=8)
     both = smooth(ratios, stretches, chain)
     for a, b in ((0, 60), (60, 150)):
         alone = smooth(ratios[a:b], np.array([0, b - a]), chain)
@@ -143,11 +139,11 @@ def test_smoothing_ends_where_the_filter_stands():
 
 
 def test_sampled_paths_have_the_posterior_as_marginals():
-    ratios, stretches, chain, _ = drawn(World(), [260], seed=2)
+    ratios, stretches, chain = drawn(World(), [260], seed=2)
     exact = smooth(ratios, stretches, chain)
     draws = 4000
-    paths = sample_paths(ratios, chain, draws=draws, seed=9)
-    inside = chain.label[chain.state_regime[paths]]
+    regime, _ = sample_paths(ratios, chain, draws=draws, seed=9)
+    inside = chain.label[regime]
     error = np.abs(inside.mean(axis=0) - exact.label)
     assert (error / np.sqrt(exact.label * (1 - exact.label) / draws + 1e-6)).max() < 4.5
     starts = inside & ~np.pad(inside, ((0, 0), (1, 0)))[:, :-1]
@@ -155,17 +151,20 @@ def test_sampled_paths_have_the_posterior_as_marginals():
 
 
 def test_sampled_paths_are_paths_of_the_chain():
-    ratios, _, chain, _ = drawn(World(), [150], seed=2)
+    ratios, _, chain = drawn(World(), [150], seed=2)
     matrix = transition(chain)
-    paths = sample_paths(ratios, chain, draws=50, seed=1)
+    regime, left = sample_paths(ratios, chain, draws=50, seed=1)
+    paths = regime * chain.duration.shape[1] + left
     assert (matrix[paths[:, :-1], paths[:, 1:]] > 0).all()
 
 
 def test_sampled_paths_appear_as_often_as_they_are_probable():
-    ratios, _, chain, _ = drawn(TINY, [4], seed=1)
+    ratios, _, chain = drawn(TINY, [4], seed=1)
     paths, weight = every_path(ratios, chain)
     draws = 20_000
-    sampled, count = np.unique(sample_paths(ratios, chain, draws=draws, seed=0), axis=0, return_counts=True)
+    regime, left = sample_paths(ratios, chain, draws=draws, seed=0)
+    states = regime * chain.duration.shape[1] + left
+    sampled, count = np.unique(states, axis=0, return_counts=True)
     seen = {tuple(path): c / draws for path, c in zip(sampled.tolist(), count, strict=True)}
     share = np.array([seen.pop(tuple(path), 0.0) for path in paths.tolist()])
     assert not seen

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from moola_data.semi_markov import regimes_of, sample_states
+from moola_data.semi_markov import regimes_of, sample_regimes
 from moola_data.world import World
 
 lengths = st.tuples(st.integers(1, 6), st.integers(0, 6)).map(lambda x: (x[0], x[0] + x[1]))
@@ -24,24 +24,23 @@ worlds = st.builds(
 )
 
 
-def step(mass, chain):
-    """The distribution of states one bar later."""
-    out = np.zeros_like(mass)
-    for r in range(len(chain.names)):
-        a, b = chain.first[r], chain.first[r + 1]
-        out[a : b - 1] += mass[a + 1 : b]
-    for source, target, p in zip(chain.source, chain.target, chain.chance, strict=True):
-        block = slice(chain.first[target], chain.first[target + 1])
-        out[block] += mass[chain.first[source]] * p * chain.duration[block]
-    return out
+def runs(values):
+    """First bar and length of each run of equal values."""
+    start = np.flatnonzero(np.diff(values, prepend=values[0] - 1))
+    return start, np.diff(start, append=len(values))
 
 
 @settings(deadline=None, max_examples=40)
 @given(worlds)
 def test_the_first_bar_is_drawn_from_the_stationary_distribution(world):
     chain = regimes_of(world)
+    later = np.zeros_like(chain.initial)
+    later[:, :-1] = chain.initial[:, 1:]
+    for source, target, p in zip(chain.source, chain.target, chain.chance, strict=True):
+        later[target] += chain.initial[source, 0] * p * chain.duration[target]
     assert chain.initial.min() >= 0
-    assert np.abs(step(chain.initial, chain) - chain.initial).max() < 1e-12
+    assert abs(chain.initial.sum() - 1) < 1e-12
+    assert np.abs(later - chain.initial).max() < 1e-12
 
 
 @settings(deadline=None, max_examples=20)
@@ -50,40 +49,44 @@ def test_every_regime_that_ends_is_followed_by_one(world):
     chain = regimes_of(world)
     leaving = np.bincount(chain.source, weights=chain.chance, minlength=len(chain.names))
     assert np.abs(leaving - 1).max() < 1e-12
-    for r in range(len(chain.names)):
-        assert abs(chain.duration[chain.first[r] : chain.first[r + 1]].sum() - 1) < 1e-12
+    assert np.abs(chain.duration.sum(axis=1) - 1).max() < 1e-12
 
 
 def test_about_seven_bars_in_a_hundred_are_labelled():
     chain = regimes_of(World())
-    state = sample_states(chain, np.array([0, 400_000]), seed=np.random.default_rng(1))
-    share = chain.label[chain.state_regime[state]].mean()
+    regime = sample_regimes(chain, np.array([0, 400_000]), seed=np.random.default_rng(1))
     assert abs(chain.label_share - 0.072) < 0.002
-    assert abs(share - chain.label_share) < 0.003
+    assert abs(chain.label[regime].mean() - chain.label_share) < 0.003
+
+
+def test_short_stretches_have_the_same_share_of_every_regime():
+    chain = regimes_of(World())
+    stretches = np.arange(100_001) * 3
+    regime = sample_regimes(chain, stretches, seed=np.random.default_rng(5)).reshape(-1, 3)
+    share = chain.initial.sum(axis=1)
+    for column in range(3):
+        seen = np.bincount(regime[:, column], minlength=len(share)) / 100_000
+        assert (np.abs(seen - share) < 4.5 * np.sqrt(share / 100_000)).all()
 
 
 def test_regimes_follow_each_other_as_the_world_says():
     chain = regimes_of(World())
-    state = sample_states(chain, np.array([0, 400_000]), seed=np.random.default_rng(2))
-    regime = chain.state_regime[state]
-    kind = np.array([name.split()[0] for name in chain.names])[regime]
-    # A regime's last bar is its first state; only there a new one begins.
-    last = np.flatnonzero(state[:-1] == chain.first[regime[:-1]])
-    after = kind[last + 1][kind[last] == "consolidation"]
-    assert abs((after == "expansion").mean() - 0.7) < 0.03
-    assert abs((after == "breakout").mean() - 0.2) < 0.03
-    assert set(kind[last][kind[last + 1] == "expansion"]) == {"consolidation"}
-    assert set(kind[last + 1][kind[last] == "breakout"]) == {"reversal"}
-    assert set(kind[last + 1][kind[last] == "expansion"]) == {"background"}
+    regime = sample_regimes(chain, np.array([0, 400_000]), seed=np.random.default_rng(2))
+    kind = np.array([name.split()[0] for name in chain.names])[regime[runs(regime)[0]]]
+    before, after = kind[:-1], kind[1:]
+    assert abs((after[before == "consolidation"] == "expansion").mean() - 0.7) < 0.03
+    assert abs((after[before == "consolidation"] == "breakout").mean() - 0.2) < 0.03
+    assert set(before[after == "expansion"]) == {"consolidation"}
+    assert set(after[before == "breakout"]) == {"reversal"}
+    assert set(after[before == "expansion"]) == {"background"}
+    assert "consolidation" not in set(before[after == "surge"])
 
 
 def test_lengths_are_spread_evenly_between_their_bounds():
     chain = regimes_of(World())
-    state = sample_states(chain, np.array([0, 600_000]), seed=np.random.default_rng(3))
-    inside = np.concatenate([[0], chain.label[chain.state_regime[state]].astype(int), [0]])
-    edge = np.diff(inside)
-    size = np.flatnonzero(edge == -1) - np.flatnonzero(edge == 1)
-    count = np.bincount(size[1:-1], minlength=16)
+    regime = sample_regimes(chain, np.array([0, 600_000]), seed=np.random.default_rng(3))
+    start, size = runs(regime)
+    count = np.bincount(size[chain.label[regime[start]]][1:-1], minlength=16)
     assert count[:5].sum() == 0
     assert len(count) == 16
     assert np.abs(count[5:] / count.sum() - 1 / 11).max() < 0.015

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from moola_data._score import match_count, span_f1
 from moola_data.bar_model import likelihood_ratios, sample_parts
 from moola_data.posterior import sample_paths, smooth
-from moola_data.semi_markov import regimes_of, sample_states
+from moola_data.semi_markov import regimes_of, sample_regimes
 from moola_data.span_decoding import decode_spans
 from moola_data.world import World
 
@@ -70,12 +70,12 @@ def test_expected_matches_agree_with_scored_posterior_draws():
     chain = regimes_of(world)
     stretches = np.array([0, 400])
     rng = np.random.default_rng(3)
-    look = chain.look[chain.state_regime[sample_states(chain, stretches, seed=rng)]]
+    look = chain.look[sample_regimes(chain, stretches, seed=rng)]
     parts = sample_parts(chain.drift[look], chain.scale[look], stretches, world=world, seed=rng)
     ratios = likelihood_ratios(parts, stretches, drift=chain.drift, scale=chain.scale, world=world)
     starts = np.array([35, 95, 155, 215, 275, 335])
     ours = decode_spans(smooth(ratios, stretches, chain).spans, starts, stretches, length=length)
-    paths = chain.label[chain.state_regime[sample_paths(ratios, chain, draws=draws, seed=5)]]
+    paths = chain.label[sample_paths(ratios, chain, draws=draws, seed=5)[0]]
     matches, true = [], []
     for path in paths:
         seen = runs(path[starts[:, None] + np.arange(length)])

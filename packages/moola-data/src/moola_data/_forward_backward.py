@@ -1,8 +1,10 @@
-"""The compiled passes behind `moola_data.posterior`: forward, backward, and backward sampling.
+"""The compiled passes behind `moola_data.posterior`: forward, backward, and sampling of paths.
 
-Rabiner (1989) forward-backward, scaled at every bar, on the layout of `moola_data.semi_markov`. The forward
-messages are kept only at the start of each block of bars and computed again inside it on the way back, so
-memory does not grow with bars times states.
+Rabiner (1989) forward-backward, scaled at every bar, on the layout of `moola_data.semi_markov`. Only what
+enters and ends in each regime is kept of the forward pass: with the backward messages that determines every
+span, and spans determine their bars. No message is ever stored for all bars and states.
+
+Sums may be reordered (`reassoc`) and rows are taken as views, or a processor's vector units would lie idle.
 """
 
 from __future__ import annotations
@@ -10,209 +12,177 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-BLOCK = 128
-"""Bars between two kept forward messages; a block of 240 states then fits a core's cache."""
+FREE = {"reassoc", "contract", "nsz"}
 
 
 @numba.njit(cache=True)
-def _advance(before, ratio, first, duration, source, target, chance, look, entry, after):  # type: ignore[no-untyped-def]
-    """One forward step; `before` empty means the first bar, whose prior stands in `after`. Returns P(bar)."""
-    regimes = len(first) - 1
-    entry[:] = 0.0
-    for e in range(len(source)):
-        entry[target[e]] += before[first[source[e]]] * chance[e]
-    total = 0.0
-    for r in range(regimes):
-        a, b = first[r], first[r + 1]
-        like = ratio[look[r]]
-        enter = entry[r]
-        for s in range(a, b - 1):
-            after[s] = (before[s + 1] + enter * duration[s]) * like
-            total += after[s]
-        after[b - 1] = enter * duration[b - 1] * like
-        total += after[b - 1]
-    after /= total
-    return total
-
-
-@numba.njit(cache=True)
-def _begin(ratio, first, initial, look, after):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for r in range(len(first) - 1):
-        for s in range(first[r], first[r + 1]):
-            after[s] = initial[s] * ratio[look[r]]
-            total += after[s]
-    after /= total
-    return total
-
-
-@numba.njit(cache=True)
-def _label_mass(state, first, label):  # type: ignore[no-untyped-def]
-    mass = 0.0
-    for r in range(len(first) - 1):
-        if label[r]:
-            for s in range(first[r], first[r + 1]):
-                mass += state[s]
-    return mass
-
-
-@numba.njit(cache=True)
-def smooth_stretch(  # type: ignore[no-untyped-def]
-    ratios,
-    first,
-    duration,
-    source,
-    target,
-    chance,
-    initial,
-    look,
-    is_label,
-    label,
-    causal,
-    spans,
+def smooth_stretches(  # type: ignore[no-untyped-def]
+    ratios, stretches, duration, initial, source, target, chance, look, label, unit, causal, spans
 ):
-    block, n = BLOCK, len(ratios)
-    regimes, states = len(first) - 1, len(initial)
-    blocks = (n + block - 1) // block
-    kept = np.empty((blocks, states))
-    norm = np.empty(n)
-    entry = np.empty((n, regimes))
-    here, there = np.empty(states), np.empty(states)
-    evidence = 0.0
-    for t in range(n):
-        if t == 0:
-            norm[0] = _begin(ratios[0], first, initial, look, there)
-        else:
-            norm[t] = _advance(
-                here, ratios[t], first, duration, source, target, chance, look, entry[t], there
-            )
-        evidence += np.log(norm[t])
-        causal[t] = _label_mass(there, first, is_label)
-        if t % block == 0:
-            kept[t // block] = there
-        here, there = there, here
+    """Runs both passes over every stretch."""
+    regimes = len(duration)
+    for g in range(len(stretches) - 1):
+        a, b = stretches[g], stretches[g + 1]
+        enter, ends = np.empty((b - a, regimes)), np.empty((b - a, regimes))
+        forward(
+            ratios[a:b],
+            duration,
+            initial,
+            source,
+            target,
+            chance,
+            look,
+            label,
+            unit[a:b],
+            enter,
+            ends,
+            causal[a:b],
+        )
+        backward(
+            ratios[a:b],
+            duration,
+            initial,
+            source,
+            target,
+            chance,
+            look,
+            label,
+            unit[a:b],
+            enter,
+            spans[a:b],
+        )
 
-    alpha = np.empty((block, states))
-    beta, ahead = np.ones(states), np.empty(states)
-    into, out = np.empty(regimes), np.empty(regimes)
-    for b in range(blocks - 1, -1, -1):
-        begin, end = b * block, min((b + 1) * block, n)
-        alpha[0] = kept[b]
-        for t in range(begin + 1, end):
-            _advance(
-                alpha[t - 1 - begin],
-                ratios[t],
-                first,
-                duration,
-                source,
-                target,
-                chance,
-                look,
-                into,
-                alpha[t - begin],
-            )
-        for t in range(end - 1, begin - 1, -1):
-            if t < n - 1:
-                # `beta` is the message at t + 1; weigh it by that bar, then step back.
-                for r in range(regimes):
-                    like = ratios[t + 1, look[r]] / norm[t + 1]
-                    into[r] = 0.0
-                    for s in range(first[r], first[r + 1]):
-                        ahead[s] = like * beta[s]
-                        into[r] += duration[s] * ahead[s]
-                out[:] = 0.0
-                for e in range(len(source)):
-                    out[source[e]] += chance[e] * into[target[e]]
-                for r in range(regimes):
-                    beta[first[r]] = out[r]
-                    for s in range(first[r] + 1, first[r + 1]):
-                        beta[s] = ahead[s - 1]
+
+@numba.njit(cache=True, fastmath=FREE)
+def forward(  # type: ignore[no-untyped-def]
+    ratios, duration, initial, source, target, chance, look, label, unit, enter, ends, causal
+):
+    """Fills what each bar and those before it say, and returns the states of the last bar (R, D).
+
+    unit (T,): 1 / P(bar | earlier bars), in terms of ratios. enter (T, R): P(regime r enters here | earlier
+    bars), initial states left out. ends (T, R): P(r ends here). causal (T,): P(label).
+    """
+    regimes, longest = duration.shape
+    # The column past the longest duration stays 0: nothing comes from there.
+    here, there = np.zeros((regimes, longest + 1)), np.zeros((regimes, longest + 1))
+    into, over = np.empty(regimes), np.zeros(regimes)
+    scale = 1.0
+    for r in range(regimes):
+        # The states of the first bar, put where they would have been one bar before.
+        here[r, 1:] = initial[r]
+    for t in range(len(ratios)):
+        into[:] = 0.0
+        for e in range(len(source)):
+            into[target[e]] += over[source[e]] * chance[e]
+        total = 0.0
+        marked = 0.0
+        for r in range(regimes):
+            like = ratios[t, look[r]]
+            # `here` is not normalised yet: its scale is 1 / its total.
+            stay, come = scale * like, into[r] * like
+            old, new, entry = here[r, 1:], there[r], duration[r]
             mass = 0.0
-            for r in range(regimes):
-                if is_label[r]:
-                    like = ratios[t, look[r]] / norm[t]
-                    for s in range(first[r], first[r + 1]):
-                        together = alpha[t - begin, s] * beta[s]
-                        mass += together
-                        if t > 0:
-                            together = entry[t, r] * duration[s] * like * beta[s]
-                        spans[t, min(s - first[r], n - 1 - t)] += together
-            label[t] = min(mass, 1.0)
-    return evidence
+            for k in range(longest):
+                value = old[k] * stay + entry[k] * come
+                new[k] = value
+                mass += value
+            total += mass
+            marked += mass * label[r]
+        scale = 1.0 / total
+        unit[t] = scale
+        causal[t] = min(marked * scale, 1.0)
+        for r in range(regimes):
+            over[r] = there[r, 0] * scale
+            enter[t, r] = into[r]
+            ends[t, r] = over[r]
+        if t == 0:
+            here[:, longest] = 0.0
+        here, there = there, here
+    return here[:, :longest] * scale
+
+
+@numba.njit(cache=True, fastmath=FREE)
+def backward(  # type: ignore[no-untyped-def]
+    ratios, duration, initial, source, target, chance, look, label, unit, enter, spans
+):
+    """Adds P(a labelled regime starts at bar t and shows d + 1 bars | all bars) to spans (T, D)."""
+    regimes, longest = duration.shape
+    shown = spans.shape[1]
+    labelled = np.flatnonzero(label)
+    beta, ahead = np.ones((regimes, longest + 1)), np.ones((regimes, longest + 1))
+    begin, after = np.empty(regimes), np.empty(regimes)
+    for t in range(len(ratios) - 1, -1, -1):
+        for r in range(regimes):
+            # The message of one bar earlier: a bar more to go.
+            like = ratios[t, look[r]] * unit[t]
+            message, earlier, entry = beta[r], ahead[r, 1:], duration[r]
+            total = 0.0
+            for k in range(longest):
+                value = message[k] * like
+                total += entry[k] * value
+                earlier[k] = value
+            begin[r] = total
+        # All that outlast the stretch show alike.
+        most = min(shown, len(ratios) - t) - 1
+        for d in range(shown):
+            chances = 0.0
+            for r in labelled:
+                chances += enter[t, r] * duration[r, d] * ahead[r, d + 1]
+                if t == 0:
+                    chances += initial[r, d] * ahead[r, d + 1]
+            spans[t, min(d, most)] += chances
+        after[:] = 0.0
+        for e in range(len(source)):
+            after[source[e]] += chance[e] * begin[target[e]]
+        for r in range(regimes):
+            ahead[r, 0] = after[r]
+        beta, ahead = ahead, beta
 
 
 @numba.njit(cache=True)
-def _draw(weight, uniform):  # type: ignore[no-untyped-def]
-    left = uniform * weight.sum()
+def draw_paths(  # type: ignore[no-untyped-def]
+    ratios, duration, initial, source, target, chance, look, unit, enter, ends, final, uniform, regime, left
+):
+    """Draws paths backwards, regime by regime: first where one ends, then how long it has lasted.
+
+    Fills regime and left (draws, T): which regime each bar lies in, and its bars to go after this one.
+    """
+    longest = duration.shape[1]
+    weight = np.empty(max(len(source), longest))
+    flat = final.ravel()
+    for i in range(len(uniform)):
+        t = len(ratios) - 1
+        state = _draw(flat, len(flat), uniform[i, t, 0])
+        r, rest = state // longest, state % longest
+        while True:
+            # Regime r has `rest` bars to go after bar t; it entered `back` bars before.
+            product = 1.0
+            count = min(longest - rest, t + 1)
+            for back in range(count):
+                u = t - back
+                product *= ratios[u, look[r]] * unit[u]
+                k = rest + back
+                weight[back] = product * (initial[r, k] if u == 0 else enter[u, r] * duration[r, k])
+            lasted = _draw(weight, count, uniform[i, t, 1]) + 1
+            for back in range(lasted):
+                regime[i, t - back] = r
+                left[i, t - back] = rest + back
+            t -= lasted
+            if t < 0:
+                break
+            for e in range(len(source)):
+                weight[e] = ends[t, source[e]] * chance[e] if target[e] == r else 0.0
+            r, rest = source[_draw(weight, len(source), uniform[i, t, 0])], 0
+
+
+@numba.njit(cache=True)
+def _draw(weight, count, uniform):  # type: ignore[no-untyped-def]
+    left = uniform * weight[:count].sum()
     last = 0
-    for i in range(len(weight)):
+    for i in range(count):
         if weight[i] > 0:
             last = i
             left -= weight[i]
             if left < 0:
                 break
     return last
-
-
-@numba.njit(cache=True)
-def sample_stretch(  # type: ignore[no-untyped-def]
-    ratios,
-    first,
-    duration,
-    source,
-    target,
-    chance,
-    initial,
-    look,
-    regime_of,
-    uniform,
-    out,
-):
-    block, n, states, regimes = BLOCK, len(ratios), len(initial), len(first) - 1
-    blocks = (n + block - 1) // block
-    kept = np.empty((blocks, states))
-    entry = np.empty(regimes)
-    here, there = np.empty(states), np.empty(states)
-    for t in range(n):
-        if t == 0:
-            _begin(ratios[0], first, initial, look, there)
-        else:
-            _advance(here, ratios[t], first, duration, source, target, chance, look, entry, there)
-        if t % block == 0:
-            kept[t // block] = there
-        here, there = there, here
-
-    alpha = np.empty((block, states))
-    # Ways into a state: the same regime one bar earlier, or the end of a regime that may change into it.
-    weight = np.empty(1 + len(source))
-    for b in range(blocks - 1, -1, -1):
-        begin, end = b * block, min((b + 1) * block, n)
-        alpha[0] = kept[b]
-        for t in range(begin + 1, end):
-            _advance(
-                alpha[t - 1 - begin],
-                ratios[t],
-                first,
-                duration,
-                source,
-                target,
-                chance,
-                look,
-                entry,
-                alpha[t - begin],
-            )
-        for d in range(len(uniform)):
-            for t in range(end - 1, begin - 1, -1):
-                if t == n - 1:
-                    out[d, t] = _draw(alpha[t - begin], uniform[d, t])
-                    continue
-                state = out[d, t + 1]
-                r = regime_of[state]
-                weight[0] = alpha[t - begin, state + 1] if state + 1 < first[r + 1] else 0.0
-                for e in range(len(source)):
-                    arrives = target[e] == r
-                    weight[1 + e] = (
-                        alpha[t - begin, first[source[e]]] * chance[e] * duration[state] if arrives else 0.0
-                    )
-                way = _draw(weight, uniform[d, t])
-                out[d, t] = state + 1 if way == 0 else first[source[way - 1]]

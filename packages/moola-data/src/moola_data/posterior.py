@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from moola_data._forward_backward import sample_stretch, smooth_stretch
+from moola_data._forward_backward import draw_paths, forward, smooth_stretches
 from moola_data.bar_model import BarParts, Prices, likelihood_ratios, parts_of
 from moola_data.schema import Bars
 from moola_data.semi_markov import Regimes, regimes_of
@@ -88,29 +87,14 @@ def smooth(ratios: Floats, stretches: Integers, chain: Regimes) -> Posterior:
         The posterior, a row for each bar.
     """
     n = len(ratios)
-    label, causal = np.empty(n), np.empty(n)
+    causal, unit = np.empty(n), np.empty(n)
     spans = np.zeros((n, chain.longest_span))
-    evidence = 0.0
-    for begin, end in pairwise(stretches.tolist()):
-        evidence += smooth_stretch(
-            ratios[begin:end],
-            chain.first,
-            chain.duration,
-            chain.source,
-            chain.target,
-            chain.chance,
-            chain.initial,
-            chain.look,
-            chain.label,
-            label[begin:end],
-            causal[begin:end],
-            spans[begin:end],
-        )
-    return Posterior(label, causal, spans, evidence)
+    smooth_stretches(ratios, stretches, *chain.arrays, chain.label, unit, causal, spans)
+    return Posterior(np.minimum(covered(spans), 1.0), causal, spans, float(-np.log(unit).sum()))
 
 
-def sample_paths(ratios: Floats, chain: Regimes, *, draws: int, seed: int) -> Integers:
-    """Draws state paths of one stretch from the posterior (forward filtering, backward sampling).
+def sample_paths(ratios: Floats, chain: Regimes, *, draws: int, seed: int) -> tuple[Integers, Integers]:
+    """Draws paths of one stretch from the posterior (forward filtering, backward sampling).
 
     Args:
         ratios: (T, L) likelihood of each bar of the stretch under each look.
@@ -119,24 +103,16 @@ def sample_paths(ratios: Floats, chain: Regimes, *, draws: int, seed: int) -> In
         seed: Seed of the draws.
 
     Returns:
-        (draws, T) index of the expanded state at each bar.
+        Two arrays (draws, T): index of each bar's regime, and how many bars it has to go after this one.
     """
-    uniform = np.random.default_rng(seed).random((draws, len(ratios)))
-    out = np.empty((draws, len(ratios)), np.int64)
-    sample_stretch(
-        ratios,
-        chain.first,
-        chain.duration,
-        chain.source,
-        chain.target,
-        chain.chance,
-        chain.initial,
-        chain.look,
-        chain.state_regime,
-        uniform,
-        out,
-    )
-    return out
+    n = len(ratios)
+    uniform = np.random.default_rng(seed).random((draws, n, 2))
+    unit, causal = np.empty((2, n))
+    enter, ends = np.empty((2, n, len(chain.names)))
+    final = forward(ratios, *chain.arrays, chain.label, unit, enter, ends, causal)
+    regime, left = np.empty((2, draws, n), np.int64)
+    draw_paths(ratios, *chain.arrays, unit, enter, ends, final, uniform, regime, left)
+    return regime, left
 
 
 def covered(spans: Floats) -> Floats:

@@ -14,7 +14,7 @@ from moola_data.bar_model import BarParts, bars_of, parts_of, prices_of, sample_
 from moola_data.ceiling import Ceiling, best_scores
 from moola_data.posterior import covered, posterior_of
 from moola_data.schema import Bars, Spans
-from moola_data.semi_markov import regimes_of, sample_states
+from moola_data.semi_markov import regimes_of, sample_regimes
 from moola_data.world import World
 
 Integers = npt.NDArray[np.int64]
@@ -119,8 +119,7 @@ def benchmark(
     stretches = np.arange(groups + 1) * labelled
     everything = np.append(stretches, stretches[-1] + unlabelled) if unlabelled else stretches
     hidden, visible, person = np.random.SeedSequence(seed).spawn(3)
-    state = sample_states(chain, everything, seed=np.random.default_rng(hidden))
-    regime = chain.state_regime[state]
+    regime = sample_regimes(chain, everything, seed=np.random.default_rng(hidden))
     look = chain.look[regime]
     parts = sample_parts(
         chain.drift[look],
