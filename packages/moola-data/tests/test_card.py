@@ -186,3 +186,9 @@ def test_a_set_without_spans_or_times_has_a_card_that_says_so():
     card = dataset_card(bars, make_spans(np.empty((0, 3), int)))
     assert (card.begin, card.labels[0].length, card.labels[0].gap) == (None, None, None)
     assert "no times" in card_markdown(card)
+
+
+def test_an_overlap_of_exactly_the_wanted_share_matches():
+    a, b = make_spans([(10, 13, 0)]), make_spans([(10, 17, 0)])
+    assert annotator_agreement(a, b, make_bars()).matched == 1
+    assert annotator_agreement(a, b, make_bars(), iou=0.51).matched == 0
