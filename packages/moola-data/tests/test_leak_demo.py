@@ -19,7 +19,7 @@ LENGTH, STRIDE, AROUND = 105, 21, 5
 @pytest.fixture(scope="module")
 def world():
     """Overlapping windows of one stream, the bars around each of their bars, and the truth."""
-    bench = benchmark(40, seed=5, snr=1.25, per_stretch=40)
+    bench = benchmark(24, seed=5, snr=1.25, per_stretch=24)
     starts = window_starts(bench.bars.segment, length=LENGTH, stride=STRIDE, first=bench.warmup)
     x = gather(compute_features(bench.bars).values, starts, length=LENGTH)
     # A bar is seen with the bars around it that its window holds.
