@@ -65,6 +65,9 @@ def test_the_unlabelled_stretch_has_bars_and_no_labels():
     assert len(bench.bars) == 10 * 210 + 5000
     assert (bench.spans.start < bench.unlabelled_from).all()
     assert (bench.truth.start >= bench.unlabelled_from).any()
+    without = benchmark(10, seed=5)
+    assert np.array_equal(without.bars.close, bench.bars.close[: bench.unlabelled_from])
+    assert np.array_equal(without.spans.start, bench.spans.start)
     assert np.isnan(bench.posterior[bench.unlabelled_from :]).all()
     assert not np.isnan(bench.posterior[: bench.unlabelled_from]).any()
 

@@ -50,9 +50,7 @@ def posterior(bars: Bars, *, world: World) -> Posterior:
         ValueError: If the world rounds its prices, because rounding is no part of the density.
     """
     if world.tick:
-        raise ValueError(
-            f"world: want tick 0 (rounded bars have no exact posterior here), got {world.tick:g}"
-        )
+        raise ValueError(f"world: want tick 0, as rounding is no part of the density, got {world.tick:g}")
     stretches = stretches_of(bars.segment)
     prices = Prices(bars.open, bars.high, bars.low, bars.close)
     return posterior_of(parts_of(prices, stretches, price=world.price), stretches, world=world)

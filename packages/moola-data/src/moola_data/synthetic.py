@@ -14,7 +14,7 @@ from moola_data.bar_model import BarParts, bars_of, parts_of, prices_of, sample_
 from moola_data.ceiling import Ceiling, best_scores
 from moola_data.posterior import covered, posterior_of
 from moola_data.schema import Bars, Spans
-from moola_data.semi_markov import regimes_of, sample_regimes
+from moola_data.semi_markov import Regimes, regimes_of, sample_regimes
 from moola_data.world import World
 
 Integers = npt.NDArray[np.int64]
@@ -117,22 +117,20 @@ def benchmark(
 
     groups, labelled = n // per_stretch, warmup + per_stretch * length
     stretches = np.arange(groups + 1) * labelled
-    everything = np.append(stretches, stretches[-1] + unlabelled) if unlabelled else stretches
-    hidden, visible, person = np.random.SeedSequence(seed).spawn(3)
-    regime = sample_regimes(chain, everything, seed=np.random.default_rng(hidden))
-    look = chain.look[regime]
-    parts = sample_parts(
-        chain.drift[look],
-        chain.scale[look],
-        everything,
-        world=world,
-        seed=np.random.default_rng(visible),
-    )
+    known = int(stretches[-1])
+    seeds = np.random.SeedSequence(seed).spawn(3)
+    regime, parts = _draw(chain, stretches, world=world, seed=seeds[0])
+    everything = stretches
+    if unlabelled:
+        # From a seed of its own, so that it leaves the labelled bars as they are.
+        more, others = _draw(chain, np.array([0, unlabelled]), world=world, seed=seeds[1])
+        regime = np.concatenate([regime, more])
+        parts = BarParts(*(np.concatenate(pair) for pair in zip(parts, others, strict=True)))
+        everything = np.append(stretches, known + unlabelled)
     source = f"moola_data benchmark, seed {seed}, snr {world.snr:g}, signal {world.signal}, noise {noise}"
     bars = bars_of(parts, everything, world=world, source=source)
     truth = _expansions(chain.level[regime], everything, world=world)
 
-    known = int(stretches[-1])
     if not world.tick:
         # So that `posterior(bars, world=world)` gives the same numbers to the last bit.
         prices = prices_of(parts, everything, price=world.price)
@@ -152,7 +150,7 @@ def benchmark(
     ceiling = best(exact.label, exact.causal, exact.spans, labels)
     label_ceiling = ceiling
     if noise != "none":
-        labels = annotate(labels, noise, bars=bars, seed=int(person.generate_state(1)[0]))
+        labels = annotate(labels, noise, bars=bars, seed=int(seeds[2].generate_state(1)[0]))
         marks = marked_spans(exact.spans, stretches, preset=noise)
         label_ceiling = best(covered(marks), np.full(known, np.nan), marks, labels)
     unknown = np.full(unlabelled, np.nan)
@@ -173,6 +171,17 @@ def benchmark(
         label_ceiling=label_ceiling,
         world=world,
     )
+
+
+def _draw(
+    chain: Regimes, stretches: Integers, *, world: World, seed: np.random.SeedSequence
+) -> tuple[Integers, BarParts]:
+    """Draws the regime and the bars of stretches."""
+    hidden, visible = (np.random.default_rng(child) for child in seed.spawn(2))
+    regime = sample_regimes(chain, stretches, seed=hidden)
+    look = chain.look[regime]
+    drift, scale = chain.drift[look], chain.scale[look]
+    return regime, sample_parts(drift, scale, stretches, world=world, seed=visible)
 
 
 def _expansions(level: Integers, stretches: Integers, *, world: World) -> Spans:
