@@ -74,34 +74,21 @@ def regimes_of(world: World) -> Regimes:
     >>> len(chain.names), chain.duration.shape, round(chain.label_share, 3)
     (19, (19, 30), 0.072)
     """
-    rows: list[tuple[str, float, float, tuple[int, int], int]] = [
-        ("background", 0.0, 1.0, (1, 1), -1),
-        ("consolidation", 0.0, world.consolidation_range, world.consolidation_bars, -1),
-    ]
-    for kind in ("expansion", "surge"):
-        for level, drift in enumerate(world.drift_levels):
-            for word, sign in (("up", 1), ("down", -1)):
-                kept = level if kind == "expansion" else -1
-                rows.append((f"{kind} {word} {level}", sign * drift, 1.0, world.expansion_bars, kept))
-    rows.append(("burst", 0.0, world.burst_range, world.burst_bars, -1))
-    middle = world.drift_levels[len(world.drift_levels) // 2]
-    for word, sign in (("up", 1), ("down", -1)):
-        rows.append((f"breakout {word}", sign * middle, 1.0, world.breakout_bars, -1))
-        rows.append((f"reversal {word}", -sign * middle, 1.0, world.reversal_bars, -1))
-
-    names = tuple(row[0] for row in rows)
-    duration = np.zeros((len(rows), max(row[3][1] for row in rows)))
-    for r, (_, _, _, (least, most), _) in enumerate(rows):
+    rows = _rows(world)
+    names = tuple(row.name for row in rows)
+    duration = np.zeros((len(rows), max(row.bars[1] for row in rows)))
+    for r, row in enumerate(rows):
+        least, most = row.bars
         duration[r, least - 1 : most] = 1 / (most - least + 1)
     changes = _changes(world, names)
     source, target = (np.array([c[i] for c in changes], np.int64) for i in (0, 1))
     chance = np.array([c[2] for c in changes], np.float64)
 
-    seen = [(world.snr * row[1], row[2]) if world.signal else (0.0, 1.0) for row in rows]
+    seen = [(world.snr * row.drift, row.scale) if world.signal else (0.0, 1.0) for row in rows]
     looks = sorted(set(seen))
     return Regimes(
         names=names,
-        level=np.array([row[4] for row in rows], np.int64),
+        level=np.array([row.level for row in rows], np.int64),
         drift=np.array([look[0] for look in looks]),
         scale=np.array([look[1] for look in looks]),
         look=np.array([looks.index(look) for look in seen], np.int64),
@@ -113,8 +100,38 @@ def regimes_of(world: World) -> Regimes:
     )
 
 
+class _Row(NamedTuple):
+    """A regime as the world describes it."""
+
+    name: str
+    bars: tuple[int, int]
+    drift: float = 0.0
+    scale: float = 1.0
+    level: int = -1
+
+
+def _rows(world: World) -> list[_Row]:
+    signs = (("up", 1), ("down", -1))
+    # Background lasts by changing into itself.
+    rows = [
+        _Row("background", (1, 1)),
+        _Row("consolidation", world.consolidation_bars, scale=world.consolidation_range),
+    ]
+    for kind in ("expansion", "surge"):
+        for level, drift in enumerate(world.drift_levels):
+            for word, sign in signs:
+                kept = level if kind == "expansion" else -1
+                rows.append(_Row(f"{kind} {word} {level}", world.expansion_bars, sign * drift, level=kept))
+    rows.append(_Row("burst", world.burst_bars, scale=world.burst_range))
+    middle = world.drift_levels[len(world.drift_levels) // 2]
+    for word, sign in signs:
+        rows.append(_Row(f"breakout {word}", world.breakout_bars, sign * middle))
+        rows.append(_Row(f"reversal {word}", world.reversal_bars, -sign * middle))
+    return rows
+
+
 def _changes(world: World, names: tuple[str, ...]) -> list[tuple[int, int, float]]:
-    """Lists (regime left, regime entered, probability); background changes to itself to last on."""
+    """Lists (regime left, regime entered, probability given that the first one ends)."""
     by_kind = {
         kind: [i for i, name in enumerate(names) if name.startswith(kind)]
         for kind in ("background", "consolidation", "expansion", "surge", "burst", "breakout", "reversal")
