@@ -4,7 +4,7 @@
 0/1. The one state is a vector of sums with ``dist_reduce_fx="sum"``, so processes reduce exactly to the score
 of the whole; a mean of the F1 of batches would not be it. The numbers are those of `moola_eval.stateful`,
 computed on the CPU in float64 whatever the device of the tensors; a device without float64 cannot hold the
-state. torch itself comes with torchmetrics; new tensors are made from those at hand.
+state. This module is the one place of the package that loads torch.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from torchmetrics import Metric, SumMetric  # type: ignore[import-not-found]
-from torchmetrics.metric import Tensor  # type: ignore[import-not-found]
+import torch
+from torch import Tensor
+from torchmetrics import Metric
 
 from moola_eval import stateful
 from moola_eval._arguments import BoolArray
@@ -23,7 +24,7 @@ from moola_eval.score import Score
 from moola_eval.stateful import Stateful, WindowMetric
 
 
-class WindowScore(Metric):  # type: ignore[misc]
+class WindowScore(Metric):
     """Any metric of `moola_eval.stateful` as a torchmetrics `Metric`.
 
     Args:
@@ -40,11 +41,10 @@ class WindowScore(Metric):  # type: ignore[misc]
         self.metric = metric
         zero = Stateful(metric)
         self._zero = zero.compute()
-        float64 = SumMetric().sum_value.double()
-        self.add_state("sums", float64.new_tensor(zero.sums), dist_reduce_fx="sum")
+        self.add_state("sums", torch.as_tensor(zero.sums, dtype=torch.float64), dist_reduce_fx="sum")
 
     @property
-    def higher_is_better(self) -> bool:
+    def higher_is_better(self) -> bool:  # type: ignore[override]  # theirs is a class attribute
         """False for errors."""
         return self._zero.higher_is_better
 
