@@ -1,0 +1,113 @@
+"""The best, the median and the worst windows: truth, prediction and probability over the bars."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from moola_eval._arguments import IntArray
+from moola_eval.bars import bar_counts
+from moola_eval.forecast import Forecast
+from moola_eval.score import f_beta
+from moola_eval.spans import Spans
+from moola_eval.svg import Plot, steps
+from moola_eval.targets import Targets
+
+VIEW = 400
+"""A longer window is shown in part, around its longest true (or first predicted) span."""
+CHOICE = "by F1 of their bars, equal ones by Brier score; windows without any mark are left out"
+
+
+class Chosen(NamedTuple):
+    """A window to be shown."""
+
+    rank: str
+    window: int
+    f1: float
+
+
+def chosen_windows(targets: Targets, forecast: Forecast, *, each: int = 3) -> list[Chosen]:
+    """Picks the best, the median and the worst windows, none twice.
+
+    Args:
+        targets: The truth.
+        forecast: Predictions with probabilities.
+        each: How many of each kind at most.
+
+    Returns:
+        The windows, best first; fewer where there are fewer.
+    """
+    f1 = f_beta(*bar_counts(targets.mask, forecast.mask))
+    error = np.mean((_probability(forecast).astype(np.float64) - targets.mask) ** 2, axis=1)
+    order = np.lexsort([error, -f1])[: int(np.count_nonzero(~np.isnan(f1)))]
+    middle = order[each : len(order) - each]
+    begin = max(0, (len(middle) - each) // 2)
+    parts: list[tuple[str, IntArray]] = [
+        ("best", order[:each]),
+        ("median", middle[begin : begin + each]),
+        ("worst", order[max(each, len(order) - each) :]),
+    ]
+    return [Chosen(rank, int(w), float(f1[w])) for rank, windows in parts for w in windows]
+
+
+def window_timeline(targets: Targets, forecast: Forecast, *, window: int, threshold: float | None) -> str:
+    """Draws one window: true spans above predicted ones above the probability of each bar."""
+    bars = targets.mask.shape[1]
+    first, last = _view(targets, forecast, window, bars)
+    plot = Plot(
+        f"Window {window}: truth, prediction and probability",
+        (first - 0.5, last + 0.5),
+        (0, 1.5),
+        width=330,
+        height=150,
+        margins=(34, 6, 4, 34),
+    )
+    for spans, css in ((targets.spans, "truth"), (forecast.spans, "pred")):
+        for start, end, tip in _spans(spans, window, first, last):
+            low = 1.3 if css == "truth" else 1.1
+            plot.box(start - 0.5, end + 0.5, low, low + 0.16, css, tip=f"{css} {tip}")
+            if css == "truth":
+                plot.box(start - 0.5, end + 0.5, 0, 1, "shade")
+    plot.axes(
+        x_ticks=steps(first, last, about=7), y_ticks=[0, 0.5, 1], x_label="bar of the window", y_label=""
+    )
+    plot.label(28, plot.up(1.38) + 4, "true", anchor="end")
+    plot.label(28, plot.up(1.18) + 4, "pred", anchor="end")
+    if threshold is not None and 0 <= threshold <= 1:
+        plot.line([first - 0.5, last + 0.5], [threshold] * 2, "cut", tip=f"threshold {threshold:g}")
+    shown = _probability(forecast)[window, first : last + 1]
+    plot.line(np.arange(first, last + 1), shown, "prob")
+    return plot.svg()
+
+
+def _spans(spans: Spans, window: int, first: int, last: int) -> list[tuple[int, int, str]]:
+    rows = np.flatnonzero((spans.sequence == window) & (spans.end >= first) & (spans.start <= last))
+    return [
+        (
+            max(first, int(spans.start[i])),
+            min(last, int(spans.end[i])),
+            f"{spans.start[i]}..{spans.end[i]}",
+        )
+        for i in rows
+    ]
+
+
+def _view(targets: Targets, forecast: Forecast, window: int, bars: int) -> tuple[int, int]:
+    if bars <= VIEW:
+        return 0, bars - 1
+    centre = bars // 2
+    found = np.flatnonzero(forecast.spans.sequence == window)
+    if targets.has_span[window]:
+        centre = int(targets.start[window] + targets.end[window]) // 2
+    elif len(found):
+        centre = int(forecast.spans.start[found[0]])
+    first = min(max(0, centre - VIEW // 2), bars - VIEW)
+    return first, first + VIEW - 1
+
+
+def _probability(forecast: Forecast) -> npt.NDArray[np.floating]:
+    if forecast.probability is None:
+        raise ValueError("forecast: want probabilities, got none")
+    return forecast.probability
