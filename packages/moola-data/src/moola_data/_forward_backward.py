@@ -126,10 +126,10 @@ def backward(  # type: ignore[no-untyped-def]
         most = min(shown, len(ratios) - t) - 1
         for d in range(shown):
             chances = 0.0
-            for r in labelled:
-                chances += enter[t, r] * duration[r, d] * ahead[r, d + 1]
+            for chosen in labelled:
+                chances += enter[t, chosen] * duration[chosen, d] * ahead[chosen, d + 1]
                 if t == 0:
-                    chances += initial[r, d] * ahead[r, d + 1]
+                    chances += initial[chosen, d] * ahead[chosen, d + 1]
             spans[t, min(d, most)] += chances
         after[:] = 0.0
         for e in range(len(source)):
