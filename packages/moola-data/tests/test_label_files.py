@@ -102,7 +102,7 @@ def test_series_are_symbols_or_are_mapped_to_them(tmp_path):
     [
         ("a,b\n", "want the columns series, timestamp, value, label, got a, b"),
         ("series,timestamp,value,label\nx,1,2\n", "want 4 cells, got 3 in row 0"),
-        ('series,timestamp,value,label\nx,1,2,3\n"x\n', "want CSV in UTF-8, got .* below data row 0"),
+        ('series,timestamp,value,label\nx,1,2,3\n"x\n', "want CSV in UTF-8, got .* in row 1"),
     ],
 )
 def test_what_is_no_trainset_file_is_refused(tmp_path, content, message):

@@ -110,7 +110,7 @@ def write_label_studio(
         ]
         tasks.append({"data": content, kind: work})
     write_bytes(target / "config.xml", label_studio_config(offered, data=data).encode())
-    write_bytes(target / "tasks.json", json.dumps(tasks, allow_nan=False, indent=1).encode())
+    write_bytes(target / "tasks.json", json.dumps(tasks, allow_nan=False).encode())
     return len(tasks)
 
 

@@ -147,9 +147,7 @@ def _read(path: Path) -> list[_Point]:
                     raise ValueError(f"{path.name}: want {len(header)} cells, got {len(cells)} in row {row}")
                 points.append(_Point(cells[0], cells[1].strip(), cells[2], cells[3].strip()))
     except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{path.name}: want CSV in UTF-8, got {error} below data row {len(points) - 1}"
-        ) from error
+        raise ValueError(f"{path.name}: want CSV in UTF-8, got {error} in row {len(points)}") from error
     return points
 
 
