@@ -9,8 +9,7 @@ STYLESHEET = """
 --violet:#d8b4fe;--blue:#38bdf8;--grey:#7d8792}}
 @media print{:root{color-scheme:light;--paper:#fff;--raised:#fff;--ink:#000;--soft:#444;--rule:#bbb;
 --truth:#0f766e;--pred:#c2410c;--prob:#4f46e5;--alarm:#b42318;--good:#15803d;--gold:#a16207;--violet:#7e22ce;
---blue:#0369a1;--grey:#777}body{font-size:10pt;max-width:none}figure,.metric,tr{break-inside:avoid}
-h2{break-after:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+--blue:#0369a1;--grey:#777}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:28px 24px 60px;max-width:1080px;background:var(--paper);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
@@ -52,4 +51,11 @@ td.words{white-space:normal;text-align:left;min-width:16em}td.strip{width:170px;
 .met{color:var(--good);font-weight:600}.failed{color:var(--alarm);font-weight:600}
 .metric{padding:10px 0;border-bottom:1px solid var(--rule)}.metric p{margin:2px 0;font-size:13.5px}
 .metric .counts{font-size:12.5px;color:var(--soft)}
+@page{margin:13mm}
+@media print{body{font-size:9pt;max-width:none;padding:0}figure,.metric,tr{break-inside:avoid}
+h2{break-after:avoid;margin-top:22px}.scroll{overflow:visible}table{font-size:7pt}
+th,td{white-space:normal;padding:2px 5px 2px 0;overflow-wrap:normal}code{font-size:.95em}td.strip{width:90px}
+.metric p,.metric .counts{font-size:7.5pt}.figures{grid-template-columns:1fr 1fr;gap:10px}
+.thirds{grid-template-columns:1fr 1fr 1fr;gap:8px}
+*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
