@@ -99,7 +99,7 @@ def segment_heads(segment: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     >>> segment_heads(np.array([0, 0, 1, 1, 1])).tolist()
     [0, 2, 5]
     """
-    change = np.flatnonzero(np.diff(segment)) + 1
+    change = np.flatnonzero(segment[1:] != segment[:-1]) + 1
     return np.concatenate([[0], change, [len(segment)]]).astype(np.int64)
 
 

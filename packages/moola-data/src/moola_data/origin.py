@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from moola_data._fuse import row_writer
+from moola_data._fuse import part, row_writer
 from moola_data.features import Feature, FeatureSet, Mirror
 
 Float = npt.NDArray[np.float64]
@@ -44,7 +44,7 @@ class Bar(NamedTuple):
     since_low: float
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@part
 def _clip(x: float, low: float, high: float) -> float:
     return min(max(x, low), high)
 
@@ -52,62 +52,62 @@ def _clip(x: float, low: float, high: float) -> float:
 # Checked bars hold low <= open, close <= high, so the shares of the range need no clipping.
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@part
 def _open_norm(s: Bar) -> float:
     return (s.open - s.low) * s.per_range
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@part
 def _close_norm(s: Bar) -> float:
     return (s.close - s.low) * s.per_range
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@part
 def _body_pct(s: Bar) -> float:
     return (s.close - s.open) * s.per_range
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@part
 def _upper_wick_pct(s: Bar) -> float:
     return (s.high - max(s.open, s.close)) * s.per_range
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@part
 def _lower_wick_pct(s: Bar) -> float:
     return (min(s.open, s.close) - s.low) * s.per_range
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@part
 def _range_z(s: Bar) -> float:
     return s.range_z
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@part
 def _dist_to_prev_sh(s: Bar) -> float:
     return _clip((s.swing_high - s.close) * s.per_atr, -3.0, 3.0) if s.has_high else 0.0
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@part
 def _dist_to_prev_sl(s: Bar) -> float:
     return _clip((s.close - s.swing_low) * s.per_atr, -3.0, 3.0) if s.has_low else 0.0
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@part
 def _bars_since_sh_norm(s: Bar) -> float:
     return min(s.since_high * PER_NORM, 3.0)
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@part
 def _bars_since_sl_norm(s: Bar) -> float:
     return min(s.since_low * PER_NORM, 3.0)
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@part
 def _expansion_proxy(s: Bar) -> float:
     return _clip(s.range_z * s.leg * _body_pct(s), -2.0, 2.0)
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@part
 def _consol_proxy(s: Bar) -> float:
     since = (_bars_since_sh_norm(s) + _bars_since_sl_norm(s)) * 0.5
     return (1 - s.range_z * (1 / 3)) * (1 - abs(_body_pct(s))) * since
