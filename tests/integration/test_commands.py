@@ -281,3 +281,82 @@ def test_a_killed_run_leaves_readable_tables_and_the_next_one_works(files, tmp_p
     assert losses.max() >= len(epochs) - 1
     assert not (folder / "decision.json").exists()
     assert run(train(files, tmp_path / "second")) == 0
+
+
+def test_few_labels_are_enough_for_a_report(files, tmp_path):
+    """A chance level that draws no span at all once broke the report of sparse labels."""
+    sparse = pd.DataFrame({"start": [163, 1043, 1443], "end": [167, 1047, 1447]})
+    sparse.to_csv(tmp_path / "spans.csv", index=False)
+    assert run(train(files, tmp_path / "run", spans=tmp_path / "spans.csv")) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('[fit]\nselection = "nope"\n[data]\nlength = 40\n', "fit.selection"),
+        ('[fit]\nprecision = "fp16"\n[data]\nlength = 40\n', "fit.precision"),
+        ("[data]\nlength = 40\nblock = 320\n", "2 time blocks"),
+        ('[fit]\ngroups = [{pattern = "zzz*"}]\n[data]\nlength = 40\n', "zzz"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_before_anything_is_written(
+    text, wanted, files, tmp_path, capsys
+):
+    (tmp_path / "bad.toml").write_text(text)
+    assert run(train(files, tmp_path / "run", config=tmp_path / "bad.toml")) == 2
+    assert wanted in one_line(capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_predict_refuses_a_model_that_the_decision_is_not_for(files, trained, tmp_path, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(trained, copy)
+    decision = json.loads((copy / "decision.json").read_text())
+    for key, value in (("weights", "0" * 64), ("length", 41), ("position", True)):
+        (copy / "decision.json").write_text(json.dumps(decision | {key: value}))
+        out = tmp_path / "spans.csv"
+        assert run(["predict", str(files / "bars.csv"), "--run", str(copy), "--out", str(out)]) == 2
+        assert "decision.json is for" in one_line(capsys)
+        assert not out.exists()
+
+
+def test_a_place_that_cannot_be_written_is_named_and_left_clean(files, trained, tmp_path, capsys):
+    for out in (tmp_path / "none" / "x.csv", tmp_path / "folder.csv"):
+        (tmp_path / "folder.csv").mkdir(exist_ok=True)
+        assert run(["predict", str(files / "bars.csv"), "--run", str(trained), "--out", str(out)]) == 2
+        assert "out: want" in one_line(capsys)
+    assert [p.name for p in tmp_path.iterdir()] == ["folder.csv"]
+
+
+def test_times_with_and_without_a_zone_are_not_mixed(files, tmp_path, capsys):
+    time = make_bars()["time"].dt.strftime("%Y-%m-%dT%H:%M:%S")
+    start = [time[3] + "Z", time[900], time[1500]]
+    pd.DataFrame({"start": start, "end": [time[9], time[905], time[1505]]}).to_csv(
+        tmp_path / "spans.csv", index=False
+    )
+    assert run(train(files, tmp_path / "run", spans=tmp_path / "spans.csv")) == 2
+    assert "zone" in one_line(capsys)
+
+
+def test_an_empty_symbol_is_missing(files, tmp_path, capsys):
+    bars = make_bars(symbol="A")
+    bars.loc[5, "symbol"] = ""
+    bars.to_csv(tmp_path / "bars.csv", index=False)
+    assert run(train(files, tmp_path / "run", bars=tmp_path / "bars.csv")) == 2
+    assert "symbol" in one_line(capsys)
+
+
+def test_ctrl_c_is_one_line_and_130(files, tmp_path):
+    (tmp_path / "long.toml").write_text(QUICK.replace("epochs = 5", "epochs = 2000"))
+    command = train(files, tmp_path / "run", config=tmp_path / "long.toml")
+    code = "import sys; from moola_train.recipes.commands import run; sys.exit(run(sys.argv[1:]))"
+    process = subprocess.Popen([sys.executable, "-c", code, *command], stderr=subprocess.PIPE, text=True)
+    table = tmp_path / "run" / "epoch_metrics.csv"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not table.exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert len(error.strip().splitlines()) == 1
+    assert error.startswith("moola: interrupted")

@@ -3,7 +3,7 @@
 import json
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from moola_data.audacity_file import read_audacity
@@ -101,6 +101,7 @@ lines = st.fixed_dictionaries(
 
 @FAST
 @given(st.lists(st.one_of(lines, odd), max_size=3))
+@example([{"text": "", "first_bar": 1, "label": [(-1, 1, "a")]}])
 def test_doccano(tmp_path_factory, objects):
     path = tmp_path_factory.mktemp("x") / "d.jsonl"
     path.write_text("\n".join(json.dumps(one) for one in objects))

@@ -135,7 +135,8 @@ def _plain(values: pd.Series) -> pd.Series:
 
 def _symbols(values: pd.Series, reading: Reading) -> None:
     """Numbers the symbols by their first appearance."""
-    codes, names = pd.factorize(values)
+    # In a CSV a missing symbol is an empty text.
+    codes, names = pd.factorize(values.mask(values.astype(str).str.strip() == ""))
     missing = np.flatnonzero(codes < 0)
     reading.refuse(missing, "missing symbol", values.iloc[missing].tolist())
     reading.symbol = codes.astype(np.int32)

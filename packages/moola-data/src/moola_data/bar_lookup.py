@@ -96,6 +96,12 @@ def _bars_at(column: pd.Series, bars: Bars, *, symbol: Int | None, row: Int) -> 
     cells = column if pd.api.types.is_datetime64_any_dtype(column) else column.astype(str).str.strip()
     parsed = pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
     time = parsed.dt.tz_localize(None).to_numpy().astype("M8[ns]")
+    if not pd.api.types.is_datetime64_any_dtype(column):
+        zoned = cells.str.contains(r"(?:[Zz]|[+-]\d{2}:?\d{2})$", regex=True).to_numpy()
+        if zoned.any() and not zoned.all():
+            i = int(np.flatnonzero(zoned != zoned[0])[0])
+            wanted = "times that all have a zone, or none"
+            raise ValueError(f"{column.name}: want {wanted}, got {column.iloc[i]!r} in row {row[i]}")
     unreadable = np.flatnonzero(np.isnat(time))
     if unreadable.size:
         i = int(unreadable[0])

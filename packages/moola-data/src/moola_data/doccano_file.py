@@ -175,6 +175,6 @@ def _clip(start: int, last: int, size: int) -> int:
         raise RefusedError(
             "zero length: no bar lies inside" if last == start - 1 else "ends before it starts"
         )
-    if last < 0 or start >= size:
+    if max(start, 0) > min(last, size - 1):
         raise RefusedError(f"outside the {size} bars of its line")
     return min(last, size - 1)

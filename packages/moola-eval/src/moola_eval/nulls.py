@@ -95,7 +95,9 @@ def null_scores(
 ) -> dict[str, Metric]:
     """Scores a chance level; the sums of several draws are averaged, or else the values."""
     draws = [score(forecast) for forecast in forecasts]
-    return {name: _averaged([draw[name] for draw in draws]) for name in draws[0]}
+    # A draw without a span can be ranked, one with unscored spans cannot: what every draw has is averaged.
+    names = [name for name in draws[0] if all(name in draw for draw in draws)]
+    return {name: _averaged([draw[name] for draw in draws]) for name in names}
 
 
 def _averaged(draws: list[Metric]) -> Metric:

@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Runs the command line and exits: 0 good, 1 a gate missed, 2 bad input, 130 interrupted."""
+    """Runs the command line and exits: 0 good, 2 bad input, 130 interrupted."""
     try:
         from moola_train.recipes.commands import run
     except ModuleNotFoundError as error:
@@ -15,6 +15,8 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -23,7 +23,11 @@ from moola_train.recipes.run_config import RunConfig, read_config
 from moola_train.recipes.run_number import given_run_folder, next_run_folder
 
 RUNS = Path("runs")
-app = App(name="moola", help="Marks expansions in bars, and says what the marks are worth.")
+app = App(
+    name="moola",
+    help="Marks expansions in bars, and says what the marks are worth.",
+    suppress_keyboard_interrupt=False,
+)
 
 Folder = Annotated[
     Path | None, Parameter(help="Folder of the run: new or empty. Default: the next in runs/.")
@@ -87,6 +91,8 @@ def predict(bars: Path, /, *, run: Path, out: Path) -> int:
     """
     if out.suffix not in (".csv", ".parquet"):
         raise ValueError(f"out: want a .csv or .parquet file, got {out.name!r}")
+    if out.is_dir() or not out.parent.is_dir():
+        raise ValueError(f"out: want a file in an existing folder, got {out}")
     checked = read_bars(bars)
     marks = mark(checked, run)
     write_marks(out, marks, checked)
@@ -107,8 +113,9 @@ def run(arguments: Sequence[str]) -> int:
     except CycloptsError as error:
         print(f"moola: {_one_line(error)} (see `moola --help`)", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("moola: interrupted; what was finished is on the disk", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        said = _one_line(interruption) or "nothing had been begun"
+        print(f"moola: interrupted: {said}", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, ArithmeticError) as error:
         if os.environ.get("MOOLA_TRACEBACK"):

@@ -11,12 +11,13 @@ FALL = 0.20
 """By how much the inner loss has to fall from the first epoch to its lowest."""
 
 
-def judged(report: Report, fitted: FitResult) -> Report:
+def judged(report: Report, fitted: FitResult, *, epochs: int) -> Report:
     """Puts three criteria before those of the report: run completed, no NaN, inner loss fell.
 
     Args:
         report: On the test part.
         fitted: How training went.
+        epochs: How many were asked for; early stopping may have ended the run before.
 
     Returns:
         The report with all criteria.
@@ -28,8 +29,9 @@ def judged(report: Report, fitted: FitResult) -> Report:
         if (r.split, r.task, r.name) == ("inner", "", "loss") and r.value is not None
     ]
     change = min(inner) / inner[0] - 1 if inner and inner[0] > 0 else math.nan
+    wanted = fitted.epochs if fitted.stopped == "patience" else epochs
     own = (
-        _criterion("run completed", "epochs finished", ">=", 1, fitted.epochs),
+        _criterion("run completed", "epochs finished", ">=", wanted, fitted.epochs),
         _criterion("no NaN", "undefined losses", "<=", 0, undefined),
         # A model that learns nothing changes by 0.
         _criterion(

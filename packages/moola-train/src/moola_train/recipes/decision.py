@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -31,10 +32,17 @@ class Decision(BaseModel):
     feature_names: tuple[str, ...]
     length: Annotated[int, Field(ge=1)]
     position: bool
-    pointer_encoding: str
-    countdown_form: str
+    pointer_encoding: Literal["origin", "strict", "exact"]
+    countdown_form: Literal["raw", "clipped", "normalised"]
     type_names: tuple[str, ...]
+    weights: str
+    """SHA-256 of the model's weights: the decision is for these and no others."""
     versions: dict[str, str]
+
+
+def weights_digest(model: Path) -> str:
+    """SHA-256 of the weights in a model folder."""
+    return hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()
 
 
 def write_decision(folder: Path, decision: Decision) -> None:

@@ -16,9 +16,10 @@ from moola_data.schema import Bars, Spans
 from moola_data.spans_file import spans_table
 from moola_data.windows import window_starts
 from moola_eval.decoding import decode
+from moola_models.type_head import TypeHeadConfig
 from moola_train.batches import Batch
 from moola_train.recipes.answers import Answers, answers
-from moola_train.recipes.decision import Decision, read_decision
+from moola_train.recipes.decision import NAME, Decision, read_decision, weights_digest
 
 
 class Marks(NamedTuple):
@@ -60,6 +61,7 @@ def mark(bars: Bars, run: Path) -> Marks:
         longest = int(np.unique(bars.segment, return_counts=True)[1].max()) if len(bars) else 0
         raise ValueError(f"bars: want an uninterrupted stretch of {length} bars or more, got {longest}")
     model = moola_models.load_model(run / "model")
+    _belong_together(decision, model, run)
     features = compute_features(bars, decision.feature_set)
     if features.names != decision.feature_names:
         raise ValueError(f"run: want features {decision.feature_names}, got {features.names} here")
@@ -85,14 +87,17 @@ def write_marks(path: Path, marks: Marks, bars: Bars) -> None:
         raise ValueError(f"out: want a .csv or .parquet file, got {path.name!r}")
     table = spans_table(marks.spans, bars, times="time").assign(score=marks.score)
     temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as file:
-        if path.suffix == ".csv":
-            table.to_csv(file, index=False, lineterminator="\n")
-        else:
-            table.to_parquet(file, index=False)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            if path.suffix == ".csv":
+                table.to_csv(file, index=False, lineterminator="\n")
+            else:
+                table.to_parquet(file, index=False)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _covering(segment: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.int64]:
@@ -148,6 +153,20 @@ def _spans(
         annotator="moola",
     )
     return Marks(spans, cut.score.astype(np.float32), probability)
+
+
+def _belong_together(decision: Decision, model: moola_models.Jade, run: Path) -> None:
+    """A decision for another model would mark nonsense without a word."""
+    inputs = len(decision.feature_names) + int(decision.position)
+    classes = [head.classes for head in model.config.heads if isinstance(head, TypeHeadConfig)]
+    for name, wanted, got in (
+        ("weights", decision.weights, weights_digest(run / "model")),
+        ("length", decision.length, model.config.window),
+        ("features", inputs, model.config.input_size),
+        ("type_names", [len(decision.type_names)] if classes else [], classes),
+    ):
+        if wanted != got:
+            raise ValueError(f"run: want the model that {NAME} is for, got other {name}: {got}, not {wanted}")
 
 
 class _Windows:

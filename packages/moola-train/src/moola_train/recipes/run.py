@@ -21,10 +21,11 @@ from moola_train.batches import WindowedBars
 from moola_train.device import choose_device
 from moola_train.fit import FitResult, fit
 from moola_train.gradient_norms import GradientNorms
+from moola_train.parameter_groups import parameter_groups
 from moola_train.protocols import Callback
 from moola_train.recipes.answers import answers_of
 from moola_train.recipes.criteria import judged
-from moola_train.recipes.decision import Decision, write_decision
+from moola_train.recipes.decision import Decision, weights_digest, write_decision
 from moola_train.recipes.expansion import (
     expansion_model,
     expansion_tasks,
@@ -79,14 +80,25 @@ def run_expansion(
     """
     windows, purged = expansion_windows(bars, spans, config)
     inner, test = part(windows, "inner"), part(windows, "test")
-    for name, some in (("inner", inner), ("test", test)):
-        if not len(some.spans.start):
-            raise ValueError(f"spans: want at least one in the {name} part, got 0 in {len(some)} windows")
+    for name, some in (("train", part(windows, "train")), ("inner", inner), ("test", test)):
+        if not (some.spans.weight > 0).any():
+            seen = f"{len(some.spans.start)} in {len(some)} windows"
+            raise ValueError(f"spans: want at least one of weight above 0 in the {name} part, got {seen}")
+    blocks = len(np.unique(test.group))
+    if blocks < 2:
+        raise ValueError(f"bars: want a test part of 2 time blocks or more for intervals, got {blocks}")
+    if config.fit.precision in ("fp16", "tf32") and choose_device(config.fit.device).type == "cpu":
+        raise ValueError(f"fit.precision: want 'fp32' or 'bf16' on the CPU, got {config.fit.precision!r}")
     tasks = expansion_tasks(windows, config)
     balancer = config.balancer.build(tuple(task.name for task in tasks))
     model = expansion_model(windows, config)
+    parameter_groups(model, balancer, config.fit)  # a pattern that matches nothing is said before the work
     data = WindowedBars(windows, device=choose_device(config.fit.device))
     scores = InnerScores(data, windows, inner, config.data)
+    selections = {"loss", *scores(model, "inner")}
+    if config.fit.selection not in selections:
+        raise ValueError(f"fit.selection: want one of {sorted(selections)}, got {config.fit.selection!r}")
+    choose_threshold(scores.answers(model).probability, Truth.model_validate(inner))
 
     with RunFolder.create(folder()) as run:
         write_json(run.path / "config.json", config.model_dump(mode="json"))
@@ -120,13 +132,13 @@ def run_expansion(
             threshold=chosen,
             resamples=config.evaluation.resamples,
         )
-        report = judged(report, fitted)
+        report = judged(report, fitted, epochs=config.fit.epochs)
         card = {"span_f1": report_value(report, "span_f1"), "best_epoch": fitted.best_epoch}
         moola_models.save_model(model, run.path / "model", card=card)
         write_json(run.path / "report.json", json.loads(report.model_dump_json()))
         write_text(run.path / "report.md", report_text(report, config, notes))
         # Last: a folder with a decision is a finished run.
-        write_decision(run.path, _decision(windows, config, chosen))
+        write_decision(run.path, _decision(windows, config, chosen, weights_digest(run.path / "model")))
     return Outcome(run.path, report, fitted)
 
 
@@ -136,7 +148,7 @@ def report_value(report: Report, name: str) -> float | None:
     return found[0] if found and np.isfinite(found[0]) else None
 
 
-def _decision(windows: WindowSet, config: RunConfig, chosen: Threshold) -> Decision:
+def _decision(windows: WindowSet, config: RunConfig, chosen: Threshold, weights: str) -> Decision:
     return Decision(
         threshold=chosen.threshold,
         objective=chosen.metric,
@@ -149,6 +161,7 @@ def _decision(windows: WindowSet, config: RunConfig, chosen: Threshold) -> Decis
         pointer_encoding=config.data.pointer_encoding,
         countdown_form=config.data.countdown_form,
         type_names=windows.type_names,
+        weights=weights,
         versions=package_versions(),
     )
 
