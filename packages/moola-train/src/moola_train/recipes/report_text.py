@@ -21,8 +21,8 @@ def report_text(report: Report, config: RunConfig, notes: Sequence[str]) -> str:
     """
     place = (
         f"Recipe `{config.recipe}`, {config.model.preset} network, {config.fit.epochs} epochs, "
-        f"seed {config.fit.seed}. Epoch and threshold were chosen on the inner part; all below is scored on the "
-        "test part, the last in time. One run of one seed says nothing about the spread over seeds. "
+        f"seed {config.fit.seed}. Epoch and threshold were chosen on the inner part; all below is scored on "
+        "the test part, the last in time. One run of one seed says nothing about the spread over seeds. "
         "`moola predict` averages half-overlapping windows where the scores below are of single windows: its "
         "marks differ slightly."
     )
