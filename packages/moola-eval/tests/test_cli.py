@@ -150,6 +150,15 @@ def test_without_probabilities_their_metrics_are_left_out(files):
     assert report.metric("span_f1") == whole.metric("span_f1")
 
 
+def test_without_probabilities_the_page_still_shows_the_windows(files):
+    assert call(files, "--truth", "truth.json", "--spans", "spans.csv", "--report", "r.html") == 0
+    page = (files / "r.html").read_text()
+    assert page.count("<title>Window ") == 9
+    assert "Intersection over union of matched spans" in page
+    assert "Frequency against probability" not in page
+    assert 'class="line prob"' not in page
+
+
 def test_spans_without_scores_have_no_average_precision(files):
     lines = (files / "spans.csv").read_text().splitlines()
     (files / "bare.csv").write_text("\n".join(line.rpartition(",")[0] for line in lines))

@@ -48,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         gates = [requirement(words) for words in options.require]
         _check_outputs(options.report)
-        report, data, complete = _evaluated(options)
+        report, data = _evaluated(options)
         criteria = _required(gates, report)
         for path in options.report:
-            write_text(path, _rendered(path, report, data if complete else None, options.title))
+            write_text(path, _rendered(path, report, data, options.title))
     except KeyboardInterrupt:
         return 130
     except ValidationError as error:
@@ -134,8 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _evaluated(options: argparse.Namespace) -> tuple[Report, EvalInput, bool]:
-    """Returns report, data, and whether the data hold real probabilities."""
+def _evaluated(options: argparse.Namespace) -> tuple[Report, EvalInput]:
     if options.spans is None and options.outputs is None:
         raise ValueError("--spans or --outputs: want predictions, got neither")
     arrays = {} if options.outputs is None else read_arrays(options.outputs)
@@ -176,8 +175,8 @@ def _evaluated(options: argparse.Namespace) -> tuple[Report, EvalInput, bool]:
         resamples=options.resamples,
         level=options.level,
     )
-    complete = "probability" in arrays
-    return _only_known(report, complete, table is None or table.score is not None), data, complete
+    scored = table is None or table.score is not None
+    return _only_known(report, "probability" in arrays, scored), data
 
 
 def _shape(options: argparse.Namespace, arrays: dict[str, np.ndarray]) -> tuple[int, int] | None:
@@ -257,7 +256,7 @@ def _only_known(report: Report, has_probability: bool, has_score: bool) -> Repor
     notes, metrics = list(report.notes), report.metrics
     if not has_probability:
         metrics = tuple(m for m in metrics if not OF_PROBABILITY.fullmatch(m.name))
-        notes.append("No probabilities were given: their metrics and plots are left out.")
+        notes.append("No probabilities were given: what rests on them is left out.")
     if not has_score:
         metrics = tuple(m for m in metrics if m.name != "span_ap")
         notes.append("The predicted spans have no scores: their average precision is left out.")
@@ -278,7 +277,7 @@ def _check_outputs(paths: Sequence[Path]) -> None:
             raise ValueError(f"--report: want a file that ends in one of {list(FORMATS)}, got {path.name!r}")
 
 
-def _rendered(path: Path, report: Report, data: EvalInput | None, title: str) -> str:
+def _rendered(path: Path, report: Report, data: EvalInput, title: str) -> str:
     if path.suffix == ".json":
         return report.model_dump_json(indent=2) + "\n"
     return report.to_markdown() if path.suffix == ".md" else report_html(report, data, title=title)

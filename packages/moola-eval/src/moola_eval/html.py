@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -91,59 +92,16 @@ def write_html(
 def _drawn(report: Report, data: EvalInput) -> list[str]:
     targets = Targets.of(data.truth)
     forecast = Forecast.of(data.prediction, bar_threshold=report.bar_threshold)
-    probability, threshold = data.prediction.probability, report.threshold
-    windows = [
-        _figure(
-            f"{chosen.rank}, window {chosen.window}",
-            f"bar F1 {chosen.f1:.3f}, group {data.truth.group[chosen.window]}",
-            window_timeline(
-                targets,
-                forecast,
-                window=chosen.window,
-                threshold=None if threshold is None else threshold.threshold,
-            ),
-        )
-        for chosen in chosen_windows(targets, forecast)
-    ]
-    decoder = PLAIN if threshold is None else threshold.decoder
-    levels, spans, bars = sweep(probability, targets.spans, targets.mask, decoder=decoder)
-    decided = (
-        span_f1(targets.spans, forecast.spans, criterion=0.5, labels="ignored"),
-        bar_f1(targets.mask, forecast.mask),
-    )
+    if not any(metric.name == "bar_brier" for metric in report.metrics):
+        # Who left the probabilities unscored has none worth drawing.
+        forecast = replace(forecast, probability=None)
     pairs = match(targets.spans, forecast.spans, criterion=Overlap(), labels="ignored")
-    index, groups = numbered(data.truth.group, len(data.truth.group))
-    how = "thresholds 0, 0.01 … 1" + ("" if decoder == PLAIN else f"; {_words(decoder.model_dump())}")
     figures = [
-        _figure("Precision and recall", how, precision_recall(spans, bars, decided=decided)),
-        _figure(
-            "F1 against the threshold",
-            "on these windows: to look at, not to choose by; " + how,
-            f1_by_threshold(
-                levels,
-                spans,
-                bars,
-                chosen=None if threshold is None else threshold.threshold,
-                plateau=None if threshold is None else threshold.plateau,
-            ),
-        ),
+        *_of_probability(report, data, targets, forecast),
         _figure(
             "Intersection over union",
             f"{len(pairs)} pairs that share a bar, one to one; the dashed line is what counts as found",
             iou_histogram(pairs),
-        ),
-        _figure(
-            "Reliability of the bars' probabilities",
-            f"how often bars with a probability came true; {100 * report.level:g} % intervals over blocks",
-            reliability_diagram(
-                probability,
-                targets.mask,
-                index=index,
-                groups=groups,
-                seed=report.seed,
-                resamples=report.resamples,
-                level=report.level,
-            ),
         ),
         _figure(
             "First bar",
@@ -160,12 +118,66 @@ def _drawn(report: Report, data: EvalInput) -> list[str]:
         '<p class="soft">Bands are spans, the shade repeats the truth, the line is the probability, the '
         "dashed line the threshold."
     )
+    windows = "".join(_windows(report, data, targets, forecast))
     return [
         _section(
             "Best, median and worst windows",
-            f"{legend} Chosen {CHOICE}.</p>" + f'<div class="thirds">{"".join(windows)}</div>',
+            f'{legend} Chosen {CHOICE}.</p><div class="thirds">{windows}</div>',
         ),
         _section("Curves", f'<div class="figures">{"".join(figures)}</div>'),
+    ]
+
+
+def _windows(report: Report, data: EvalInput, targets: Targets, forecast: Forecast) -> list[str]:
+    threshold = None if report.threshold is None else report.threshold.threshold
+    return [
+        _figure(
+            f"{chosen.rank}, window {chosen.window}",
+            f"bar F1 {chosen.f1:.3f}, group {data.truth.group[chosen.window]}",
+            window_timeline(targets, forecast, window=chosen.window, threshold=threshold),
+        )
+        for chosen in chosen_windows(targets, forecast)
+    ]
+
+
+def _of_probability(report: Report, data: EvalInput, targets: Targets, forecast: Forecast) -> list[str]:
+    if forecast.probability is None:
+        return []
+    threshold = report.threshold
+    decoder = PLAIN if threshold is None else threshold.decoder
+    levels, spans, bars = sweep(forecast.probability, targets.spans, targets.mask, decoder=decoder)
+    decided = (
+        span_f1(targets.spans, forecast.spans, criterion=0.5, labels="ignored"),
+        bar_f1(targets.mask, forecast.mask),
+    )
+    index, groups = numbered(data.truth.group, len(data.truth.group))
+    how = "thresholds 0, 0.01 … 1" + ("" if decoder == PLAIN else f"; {_words(decoder.model_dump())}")
+    return [
+        _figure("Precision and recall", how, precision_recall(spans, bars, decided=decided)),
+        _figure(
+            "F1 against the threshold",
+            "on these windows: to look at, not to choose by; " + how,
+            f1_by_threshold(
+                levels,
+                spans,
+                bars,
+                chosen=None if threshold is None else threshold.threshold,
+                plateau=None if threshold is None else threshold.plateau,
+            ),
+        ),
+        _figure(
+            "Reliability of the bars' probabilities",
+            f"how often bars with a probability came true; {100 * report.level:g} % intervals over blocks",
+            reliability_diagram(
+                forecast.probability,
+                targets.mask,
+                index=index,
+                groups=groups,
+                seed=report.seed,
+                resamples=report.resamples,
+                level=report.level,
+            ),
+        ),
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from moola_eval._arguments import IntArray
 from moola_eval.bars import bar_counts
@@ -33,14 +32,15 @@ def chosen_windows(targets: Targets, forecast: Forecast, *, each: int = 3) -> li
 
     Args:
         targets: The truth.
-        forecast: Predictions with probabilities.
+        forecast: Predictions; without probabilities the Brier score is that of the decided bars.
         each: How many of each kind at most.
 
     Returns:
         The windows, best first; fewer where there are fewer.
     """
     f1 = f_beta(*bar_counts(targets.mask, forecast.mask))
-    error = np.mean((_probability(forecast).astype(np.float64) - targets.mask) ** 2, axis=1)
+    values = forecast.mask if forecast.probability is None else forecast.probability
+    error = np.mean((values.astype(np.float64) - targets.mask) ** 2, axis=1)
     order = np.lexsort([error, -f1])[: int(np.count_nonzero(~np.isnan(f1)))]
     middle = order[each : len(order) - each]
     begin = max(0, (len(middle) - each) // 2)
@@ -53,7 +53,7 @@ def chosen_windows(targets: Targets, forecast: Forecast, *, each: int = 3) -> li
 
 
 def window_timeline(targets: Targets, forecast: Forecast, *, window: int, threshold: float | None) -> str:
-    """Draws one window: true spans above predicted ones above the probability of each bar."""
+    """Draws one window: true spans above predicted ones above the probability of each bar, if any."""
     bars = targets.mask.shape[1]
     first, last = _view(targets, forecast, window, bars)
     plot = Plot(
@@ -77,8 +77,8 @@ def window_timeline(targets: Targets, forecast: Forecast, *, window: int, thresh
     plot.label(28, plot.up(1.18) + 4, "pred", anchor="end")
     if threshold is not None and 0 <= threshold <= 1:
         plot.line([first - 0.5, last + 0.5], [threshold] * 2, "cut", tip=f"threshold {threshold:g}")
-    shown = _probability(forecast)[window, first : last + 1]
-    plot.line(np.arange(first, last + 1), shown, "prob")
+    if forecast.probability is not None:
+        plot.line(np.arange(first, last + 1), forecast.probability[window, first : last + 1], "prob")
     return plot.svg()
 
 
@@ -105,9 +105,3 @@ def _view(targets: Targets, forecast: Forecast, window: int, bars: int) -> tuple
         centre = int(forecast.spans.start[found[0]])
     first = min(max(0, centre - VIEW // 2), bars - VIEW)
     return first, first + VIEW - 1
-
-
-def _probability(forecast: Forecast) -> npt.NDArray[np.floating]:
-    if forecast.probability is None:
-        raise ValueError("forecast: want probabilities, got none")
-    return forecast.probability
