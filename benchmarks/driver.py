@@ -95,22 +95,32 @@ def run(claim: dict, rounds: int, seed: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("claim", choices=sorted(p.stem for p in (HERE / "claims").glob("*.toml")))
+    known = sorted(p.stem for p in (HERE / "claims").glob("*.toml"))
+    parser.add_argument("claim", help=f"one of {', '.join(known)}, or the beginning of several, such as eval")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    claim = tomllib.loads((HERE / "claims" / f"{args.claim}.toml").read_text())
-    result = run(claim, args.rounds, args.seed)
-    print(f"{result['claim']}\n{result['machine']}; {args.rounds} alternating rounds\n")
+    chosen = [name for name in known if name.startswith(args.claim)]
+    if not chosen:
+        parser.error(f"claim: want one of {known}, got {args.claim!r}")
+    results = [measure(name, args.rounds, args.seed) for name in chosen]
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def measure(name: str, rounds: int, seed: int) -> dict:
+    """Runs one claim and prints its table."""
+    result = run(tomllib.loads((HERE / "claims" / f"{name}.toml").read_text()), rounds, seed)
+    print(f"{result['claim']}\n{result['machine']}; {rounds} alternating rounds\n")
     print("| side | median ms | min ms | ratio to ours | peak MiB |\n|---|---|---|---|---|")
     for row in result["rows"]:
         print(
             f"| {row['side']} | {row['median_ms']:.2f} | {row['min_ms']:.2f} "
             f"| {row['ratio']:.2f} | {row['peak_mib']:.0f} |"
         )
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+    print()
+    return result
 
 
 if __name__ == "__main__":

@@ -360,3 +360,8 @@ def test_ctrl_c_is_one_line_and_130(files, tmp_path):
     assert process.returncode == 130
     assert len(error.strip().splitlines()) == 1
     assert error.startswith("moola: interrupted")
+
+
+def test_evaluate_passes_its_words_on(capsys):
+    assert run(["evaluate", "--truth", "nowhere.json", "--threshold", "0.5"]) == 2
+    assert "want predictions, got neither" in capsys.readouterr().err

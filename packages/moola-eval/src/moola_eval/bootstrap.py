@@ -16,7 +16,7 @@ from moola_eval.score import Metric
 
 Method = Literal["percentile", "bca"]
 FEW = 30
-CHUNK_DRAWS = 4_000_000
+CHUNK_DRAWS = 200_000
 
 
 class FewClustersWarning(UserWarning):

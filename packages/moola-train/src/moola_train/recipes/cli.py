@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Runs the command line and exits: 0 good, 2 bad input, 130 interrupted."""
+    """Runs the command and exits: 0 good, 1 a gate of `evaluate` missed, 2 bad input, 130 interrupted."""
     try:
         from moola_train.recipes.commands import run
     except ModuleNotFoundError as error:

@@ -15,6 +15,7 @@ from moola_data.bars import read_bars
 from moola_data.expansion_rule import ExpansionRule, label_expansions
 from moola_data.sample import load_sample
 from moola_data.spans_file import read_spans
+from moola_eval.cli import main as evaluation_command
 from moola_eval.markdown import criteria_table
 from moola_train.recipes.marking import mark, write_marks
 from moola_train.recipes.progress import ProgressBar
@@ -101,6 +102,16 @@ def predict(bars: Path, /, *, run: Path, out: Path) -> int:
         print(f"moola: {left_out}, in stretches shorter than a window, are not marked", file=sys.stderr)
     print(f"{len(marks.spans)} spans in {len(checked)} bars: {out}")
     return 0
+
+
+@app.command(help_flags=[])
+def evaluate(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
+    """Score files of predictions against files of truth; the same as `python -m moola_eval`.
+
+    Args:
+        words: Passed on; `moola evaluate --help` lists them.
+    """
+    return evaluation_command(words)
 
 
 def run(arguments: Sequence[str]) -> int:
