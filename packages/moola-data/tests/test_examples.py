@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-MODULES = ["", ".bars", ".violations", ".features", ".sample"]
+MODULES = ["", ".bars", ".violations", ".features", ".sample", ".suspicions", ".feature_audit"]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -120,30 +120,34 @@ def reference(bars: Bars) -> dict[str, np.ndarray]:
                 low_swing, low_open = (price, at), True
                 extreme = h[i] if first else max(h[after])
 
-        if below and c[i] < below[1]:
+        if below and (c[i] < below[1] or i - below[2] > 100):
             below = None
-        if above and c[i] > above[0]:
+        if above and (c[i] > above[0] or i - above[2] > 100):
             above = None
         if high_open and c[i] > high_swing[0]:
-            structure, broken, high_open, below = 1, i, False, falling
+            structure, broken, high_open = 1, i, False
+            below = falling and (*falling, i)
         if low_open and c[i] < low_swing[0]:
-            structure, broken, low_open, above = -1, i, False, rising
+            structure, broken, low_open = -1, i, False
+            above = rising and (*rising, i)
         if body < 0:
             falling = (h[i], l[i])
         if body > 0:
             rising = (h[i], l[i])
 
-        if gap_below and l[i] <= gap_below[1]:
+        if gap_below and (l[i] <= gap_below[1] or i - gap_below[2] > 100):
             gap_below = None
-        if gap_above and h[i] >= gap_above[0]:
+        if gap_above and (h[i] >= gap_above[0] or i - gap_above[2] > 100):
             gap_above = None
         if i >= 2 and l[i] > h[i - 2]:
-            gap_below = (l[i], h[i - 2])
+            gap_below = (l[i], h[i - 2], i)
         if i >= 2 and h[i] < l[i - 2]:
-            gap_above = (l[i - 2], h[i])
+            gap_above = (l[i - 2], h[i], i)
 
         if i >= 9 and atr > 0 and max(h[i - 9 : i + 1]) - min(l[i - 9 : i + 1]) <= 2.5 * atr:
             zone = (max(h[i - 9 : i + 1]), min(l[i - 9 : i + 1]), i)
+        elif zone and i - zone[2] > 100:
+            zone = None
 
         def near(distance, per=per):
             return 1 / (1 + max(distance, 0) * per)

@@ -10,6 +10,7 @@
 from importlib.metadata import version
 
 from moola_data.bars import make_bars, read_bars
+from moola_data.feature_audit import audit
 from moola_data.features import compute_features
 from moola_data.sample import load_sample
 from moola_data.schema import Bars, FeatureMatrix, Spans, WindowSet
@@ -26,6 +27,7 @@ __all__ = [
     "FeatureMatrix",
     "Spans",
     "WindowSet",
+    "audit",
     "audit_split",
     "build_window_set",
     "check_bars",

@@ -35,10 +35,12 @@ class Feature:
         high: Greatest value it can take.
         unit: What it is measured in; "1" for a pure number.
         warmup: Bars at the head of a segment after which the value no longer depends on what was before
-            them, to within 1e-3 of the range.
+            them: at most 1 % of values do, by more than a thousandth of the range.
         mirror: What it becomes when prices are turned upside down; None where that has no exact form.
         function: Compiled function from the bar's state to the value.
         causal: Whether it uses nothing after its bar.
+        lasting: Whether it tells of something that lasts, such as a leg or its age, and should seldom turn.
+        flag: Whether it only says if other features are known.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Feature:
     mirror: Mirror | None
     function: Callable[..., float]
     causal: bool = True
+    lasting: bool = False
+    flag: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,13 @@ class FeatureSet:
         features: Its features in the order of the columns.
         fill: Compiled pass (open, high, low, close, heads, out): writes the features of each segment,
             ``heads[j]`` to ``heads[j+1]``, into the rows of `out`, f4 (N, F), starting afresh in each.
+        starts_cold: Whether windows are meant to be computed each on its own, without bars before them.
     """
 
     name: str
     features: tuple[Feature, ...]
     fill: Callable[..., None]
+    starts_cold: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -31,23 +31,27 @@ from moola_data._recent import (
 )
 from moola_data.features import Feature, FeatureSet, Mirror
 from moola_data.market_structure import (
+    Block,
     Gaps,
     Structure,
-    Zone,
     next_gaps,
     next_structure,
     next_zone,
     no_gaps,
     no_structure,
-    no_zone,
+    nothing,
 )
 from moola_data.zigzag import Swings, next_swings, no_swings
 
 Float = npt.NDArray[np.float64]
 
 FAR = 6.0  # ATR50; a greater distance is as far
-TIGHT = 2.5  # ATR50: ten bars within that are a consolidation
+TIGHT = 2.5 * (1 + 1e-9)  # ATR50: ten bars within that, or a rounding more, are a consolidation
 EMA_WEIGHT = 2 / 21
+ATR50 = 50
+"""Bars after which nothing before them is in the mean true range that lengths are measured in."""
+SWINGS = 120
+"""Bars after which a cold start of the swing detector has met the warm one, with all that follows from it."""
 
 
 class State(NamedTuple):
@@ -72,7 +76,7 @@ class State(NamedTuple):
     swings: Swings
     structure: Structure
     gaps: Gaps
-    zone: Zone
+    zone: Block  # the last consolidation
 
 
 @part
@@ -98,17 +102,31 @@ def _near(distance: float, per_atr: float) -> float:
 
 
 def _odd(
-    name: str, formula: str, most: float, unit: str, warmup: int, function: Callable[[State], float]
+    name: str,
+    formula: str,
+    most: float,
+    unit: str,
+    warmup: int,
+    function: Callable[[State], float],
+    *,
+    lasting: bool = False,
 ) -> Feature:
     """A feature that changes its sign when prices are turned upside down."""
-    return Feature(name, formula, -most, most, unit, warmup, Mirror(name, -1), function)
+    return Feature(name, formula, -most, most, unit, warmup, Mirror(name, -1), function, lasting=lasting)
 
 
 def _even(
-    name: str, formula: str, most: float, unit: str, warmup: int, function: Callable[[State], float]
+    name: str,
+    formula: str,
+    most: float,
+    unit: str,
+    warmup: int,
+    function: Callable[[State], float],
+    *,
+    lasting: bool = False,
 ) -> Feature:
     """A feature of at least 0 that turning prices upside down leaves as it is."""
-    return Feature(name, formula, 0, most, unit, warmup, Mirror(name), function)
+    return Feature(name, formula, 0, most, unit, warmup, Mirror(name), function, lasting=lasting)
 
 
 def _pair(
@@ -118,14 +136,20 @@ def _pair(
     low: float,
     high: float,
     unit: str,
-    warmup: int,
     function_above: Callable[[State], float],
     function_below: Callable[[State], float],
+    *,
+    lasting: bool = False,
+    flag: bool = False,
 ) -> tuple[Feature, Feature]:
     """Two features of the two sides, which change places when prices are turned upside down."""
     return (
-        Feature(above, formula, low, high, unit, warmup, Mirror(below), function_above),
-        Feature(below, formula, low, high, unit, warmup, Mirror(above), function_below),
+        Feature(
+            above, formula, low, high, unit, SWINGS, Mirror(below), function_above, lasting=lasting, flag=flag
+        ),
+        Feature(
+            below, formula, low, high, unit, SWINGS, Mirror(above), function_below, lasting=lasting, flag=flag
+        ),
     )
 
 
@@ -133,11 +157,11 @@ def _horizon(k: int, bars: int) -> tuple[Feature, ...]:
     """What the last `bars` bars did; `k` is their place in `HORIZONS`."""
     root = 1 / math.sqrt(bars)  # a random walk goes as far as the root of its length
     return (
-        _odd(f"momentum_{bars}", f"(close - close {bars} bars ago) / (ATR50 * sqrt {bars})", 3, "ATR", 60,
+        _odd(f"momentum_{bars}", f"(close - close {bars} bars ago) / (ATR50 * sqrt {bars})", 3, "ATR", ATR50,
              lambda s: _clip((s.close - s.back[k]) * s.per_atr * root, 3.0)),
         _odd(f"efficiency_{bars}", f"(close - close {bars} bars ago) / sum of |moves|", 1, "path", bars + 1,
              lambda s: _clip(_share(s.close - s.back[k], s.path[k]), 1.0)),
-        _even(f"range_{bars}", f"(highest - lowest of {bars} bars) / (ATR50 * sqrt {bars})", 4, "ATR", 60,
+        _even(f"range_{bars}", f"(highest - lowest of {bars} bars) / (ATR50 * sqrt {bars})", 4, "ATR", ATR50,
               lambda s: min((s.top[k] - s.bottom[k]) * s.per_atr * root, 4.0)),
     )  # fmt: skip
 
@@ -155,61 +179,59 @@ def _given_back(z: Swings, close: float) -> float:
     return (z.leg.extreme - z.leg.side * close) * abs(z.leg.side)
 
 
-SWING = 150
-"""Bars after which a cold start of the swing detector has met, with all it leads to, the warm one."""
-
 COLUMNS = (
     _odd("body", "(close - open) / (high - low); 0 without range", 1, "bar range", 0,
          lambda s: _share(s.close - s.open, s.high - s.low)),
     _odd("close_place", "(2 close - high - low) / (high - low); 0 without range", 1, "bar range", 0,
          lambda s: _share(2 * s.close - s.high - s.low, s.high - s.low)),
-    _even("bar_range", "(high - low) / ATR50", 4, "ATR", 60,
+    _even("bar_range", "(high - low) / ATR50", 4, "ATR", ATR50,
           lambda s: min((s.high - s.low) * s.per_atr, 4.0)),
-    _odd("opening_gap", "(open - close before) / ATR50", 2, "ATR", 60,
+    _odd("opening_gap", "(open - close before) / ATR50", 2, "ATR", ATR50,
          lambda s: _clip((s.open - s.last) * s.per_atr, 2.0)),
-    _even("atr_ratio", "ATR10 / ATR50", 3, "1", 60, lambda s: min(s.atr_ratio, 3.0)),
-    _odd("ema_distance", "(close - EMA20 of closes) / ATR50", FAR, "ATR", 110,
+    _even("atr_ratio", "ATR10 / ATR50", 3, "1", ATR50, lambda s: min(s.atr_ratio, 3.0)),
+    _odd("ema_distance", "(close - EMA20 of closes) / ATR50", FAR, "ATR", 80,
          lambda s: _clip((s.close - s.ema) * s.per_atr, FAR)),
     *(feature for k, bars in enumerate(HORIZONS) for feature in _horizon(k, bars)),
     _odd("move_in_range_3", "(close - close 3 bars ago) / (highest - lowest of 4 bars)", 1, "range", 5,
          lambda s: _share(s.close - s.back[0], s.top4 - s.bottom4)),
-    _odd("acceleration", "(move of 5 bars - move of the 5 before) / (ATR50 * sqrt 10)", 3, "ATR", 60,
+    _odd("acceleration", "(move of 5 bars - move of the 5 before) / (ATR50 * sqrt 10)", 3, "ATR", ATR50,
          lambda s: _clip((s.close - 2 * s.back[1] + s.back[2]) * s.per_atr / math.sqrt(10), 3.0)),
-    _odd("streak", "bars in a row with bodies of this sign, signed, / 8", 1, "8 bars", 10,
+    _odd("streak", "bars in a row with bodies of this sign, signed, / 8", 1, "8 bars", 8,
          lambda s: _clip(s.run / 8, 1.0)),
-    _odd("leg", "+1 after a confirmed swing low, -1 after a swing high, 0 before the first", 1, "1", SWING,
-         lambda s: s.swings.leg.side),
-    *_pair("has_swing_high", "has_swing_low", "1 once such a swing is confirmed, 0 before", 0, 1, "1", SWING,
+    _odd("leg", "+1 after a confirmed swing low, -1 after a swing high, 0 before the first", 1, "1", SWINGS,
+         lambda s: s.swings.leg.side, lasting=True),
+    *_pair("has_swing_high", "has_swing_low", "1 once such a swing is confirmed, 0 before", 0, 1, "1",
            lambda s: s.swings.high.there,
-           lambda s: s.swings.low.there),
+           lambda s: s.swings.low.there, flag=True),
     *_pair("to_swing_high", "to_swing_low", "from the close to the last swing's price / ATR50", -FAR, FAR,
-           "ATR", SWING,
+           "ATR",
            lambda s: _clip((s.swings.high.price - s.close) * s.per_atr * s.swings.high.there, FAR),
            lambda s: _clip((s.close - s.swings.low.price) * s.per_atr * s.swings.low.there, FAR)),
-    *_pair("fresh_swing_high", "fresh_swing_low", "20 / (20 + bars since the swing)", 0, 1, "1", SWING,
+    *_pair("fresh_swing_high", "fresh_swing_low", "20 / (20 + bars since the swing)", 0, 1, "1",
            lambda s: _fresh(s.at - s.swings.high.at) * s.swings.high.there,
-           lambda s: _fresh(s.at - s.swings.low.at) * s.swings.low.there),
-    _odd("leg_size", "(leg's extreme so far - swing it began at) / ATR50", 2 * FAR, "ATR", SWING,
-         lambda s: _clip(_leg_size(s.swings) * s.per_atr, 2 * FAR)),
-    _even("pullback", "share of the leg that the close has given back", 1, "leg", SWING,
+           lambda s: _fresh(s.at - s.swings.low.at) * s.swings.low.there, lasting=True),
+    _odd("leg_size", "(leg's extreme so far - swing it began at) / ATR50", 2 * FAR, "ATR", SWINGS,
+         lambda s: _clip(_leg_size(s.swings) * s.per_atr, 2 * FAR), lasting=True),
+    _even("pullback", "share of the leg that the close has given back", 1, "leg", SWINGS,
           lambda s: min(_share(_given_back(s.swings, s.close), abs(_leg_size(s.swings))), 1.0)),
-    _odd("structure", "side on which a close last broke the last swing, 0 before the first", 1, "1", SWING,
-         lambda s: s.structure.side),
-    _even("fresh_break", "20 / (20 + bars since that break)", 1, "1", SWING,
-          lambda s: _fresh(s.at - s.structure.broken_at) * abs(s.structure.side)),
-    *_pair("order_block_above", "order_block_below", "nearness of the last opposite bar before a break", 0, 1,
-           "1", SWING,
+    _odd("structure", "side on which a close last broke the last swing, 0 before the first", 1, "1", SWINGS,
+         lambda s: s.structure.side, lasting=True),
+    _even("fresh_break", "20 / (20 + bars since that break)", 1, "1", SWINGS,
+          lambda s: _fresh(s.at - s.structure.broken_at) * abs(s.structure.side), lasting=True),
+    *_pair("order_block_above", "order_block_below",
+           "nearness, for 100 bars, of the last opposite bar before a break", 0, 1, "1",
            lambda s: _near(s.structure.above.bottom - s.close, s.per_atr) * s.structure.above.there,
            lambda s: _near(s.close - s.structure.below.top, s.per_atr) * s.structure.below.there),
-    *_pair("fair_value_gap_above", "fair_value_gap_below", "nearness of the last unfilled gap of three bars",
-           0, 1, "1", SWING,
+    *_pair("fair_value_gap_above", "fair_value_gap_below",
+           "nearness, for 100 bars, of the last unfilled gap between a bar and the one two before", 0, 1, "1",
            lambda s: _near(s.gaps.above.bottom - s.close, s.per_atr) * s.gaps.above.there,
            lambda s: _near(s.close - s.gaps.below.top, s.per_atr) * s.gaps.below.there),
-    _odd("zone_distance", "close beyond the last consolidation's edge / ATR50, 0 inside", FAR, "ATR", SWING,
-         lambda s: _clip((max(s.close - s.zone.prices.top, 0.0) - max(s.zone.prices.bottom - s.close, 0.0))
-                         * s.per_atr * s.zone.prices.there, FAR)),
-    _even("fresh_zone", "20 / (20 + bars since the last consolidation), 0 before the first", 1, "1", SWING,
-          lambda s: _fresh(s.at - s.zone.at) * s.zone.prices.there),
+    _odd("zone_distance", "close beyond the last consolidation's edge / ATR50, for 100 bars", FAR, "ATR",
+         SWINGS,
+         lambda s: _clip((max(s.close - s.zone.top, 0.0) - max(s.zone.bottom - s.close, 0.0))
+                         * s.per_atr * s.zone.there, FAR)),
+    _even("fresh_zone", "20 / (20 + bars since the last consolidation), 0 after 100", 1, "1", SWINGS,
+          lambda s: _fresh(s.at - s.zone.at) * s.zone.there, lasting=True),
 )  # fmt: skip
 
 _write = row_writer([feature.function for feature in COLUMNS])
@@ -228,7 +250,7 @@ def _pass(
         ranges[:], moves[:] = 0.0, 0.0
         highs[:], minus_lows[:], closes[:] = high[head], -low[head], last
         swings, structure = no_swings(high[head], low[head]), no_structure()
-        gaps, zone = no_gaps(), no_zone()
+        gaps, zone = no_gaps(), nothing()
         for row in range(head, heads[segment + 1]):
             i = row - head
             at = float(i)
@@ -253,7 +275,7 @@ def _pass(
             before, swings = swings, next_swings(swings, at, h, l, c, ten, ten_bars)
             structure = next_structure(structure, before, swings, at, o, h, l, c)
             h2, l2 = (at_bar(highs, 0, i - 2), -at_bar(minus_lows, 0, i - 2)) if i >= 2 else (h, l)
-            gaps = next_gaps(gaps, h, l, h2, l2)
+            gaps = next_gaps(gaps, at, h, l, h2, l2)
             tight = (i >= 9) & (fifty > 0) & ((top[2] - bottom[2]) * fifty_bars <= TIGHT * fifty)
             zone = next_zone(zone, at, tight, top[2], bottom[2])
             state = State(

@@ -1,6 +1,7 @@
 """What charts are read for beside swings: breaks of structure, order blocks, fair value gaps, consolidations.
 
-The words are those of chart readers; here each is a rule on closed bars.
+The words are those of chart readers; here each is a rule on closed bars. Blocks, gaps and consolidations are
+forgotten after 100 bars, so that no feature depends on what was long before.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from typing import NamedTuple
 from moola_data._fuse import part
 from moola_data.zigzag import Swings
 
+AGE = 100.0  # bars after which a stretch of prices is forgotten
+
 
 class Block(NamedTuple):
     """A stretch of prices, of which `there` says whether it exists (1 or 0)."""
@@ -17,6 +20,7 @@ class Block(NamedTuple):
     there: float
     top: float
     bottom: float
+    at: float  # bar it came to be
 
 
 class Structure(NamedTuple):
@@ -39,22 +43,16 @@ class Gaps(NamedTuple):
     below: Block
 
 
-class Zone(NamedTuple):
-    """The last consolidation."""
-
-    prices: Block
-    at: float
-
-
 @part
-def _none() -> Block:
-    return Block(0.0, 0.0, 0.0)
+def nothing() -> Block:
+    """Returns a block that is not there."""
+    return Block(0.0, 0.0, 0.0, 0.0)
 
 
 @part
 def no_structure() -> Structure:
     """Returns the state before the first bar."""
-    return Structure(0.0, 0.0, False, False, _none(), _none(), _none(), _none())
+    return Structure(0.0, 0.0, False, False, nothing(), nothing(), nothing(), nothing())
 
 
 @part
@@ -76,51 +74,49 @@ def next_structure(
     side, broken_at, above, below = was.side, was.broken_at, was.above, was.below
     open_high = was.open_high | ((now.leg.side < 0) & (before.leg.side >= 0))
     open_low = was.open_low | ((now.leg.side > 0) & (before.leg.side <= 0))
-    if close < below.bottom:
-        below = _none()
-    if close > above.top:
-        above = _none()
+    if close < below.bottom or at - below.at > AGE:
+        below = nothing()
+    if close > above.top or at - above.at > AGE:
+        above = nothing()
     if open_high and close > now.high.price:
-        side, broken_at, open_high, below = 1.0, at, False, was.falling
+        side, broken_at, open_high = 1.0, at, False
+        below = Block(was.falling.there, was.falling.top, was.falling.bottom, at)
     if open_low and close < now.low.price:
-        side, broken_at, open_low, above = -1.0, at, False, was.rising
-    falling = Block(1.0, high, low) if close < open_ else was.falling
-    rising = Block(1.0, high, low) if close > open_ else was.rising
+        side, broken_at, open_low = -1.0, at, False
+        above = Block(was.rising.there, was.rising.top, was.rising.bottom, at)
+    falling = Block(1.0, high, low, at) if close < open_ else was.falling
+    rising = Block(1.0, high, low, at) if close > open_ else was.rising
     return Structure(side, broken_at, open_high, open_low, falling, rising, above, below)
 
 
 @part
 def no_gaps() -> Gaps:
     """Returns the state before the first bar."""
-    return Gaps(_none(), _none())
+    return Gaps(nothing(), nothing())
 
 
 @part
-def next_gaps(was: Gaps, high: float, low: float, high_2: float, low_2: float) -> Gaps:
+def next_gaps(was: Gaps, at: float, high: float, low: float, high_2: float, low_2: float) -> Gaps:
     """Moves by one bar, given high and low two bars before it, or its own where there are none.
 
     A low above the high of two bars before leaves a gap below, until a low comes down to its lower edge; the
     newest gap counts.
     """
     above, below = was.above, was.below
-    if low <= below.bottom:
-        below = _none()
-    if high >= above.top:
-        above = _none()
+    if low <= below.bottom or at - below.at > AGE:
+        below = nothing()
+    if high >= above.top or at - above.at > AGE:
+        above = nothing()
     if low > high_2:
-        below = Block(1.0, low, high_2)
+        below = Block(1.0, low, high_2, at)
     if high < low_2:
-        above = Block(1.0, low_2, high)
+        above = Block(1.0, low_2, high, at)
     return Gaps(above, below)
 
 
 @part
-def no_zone() -> Zone:
-    """Returns the state before the first bar."""
-    return Zone(_none(), 0.0)
-
-
-@part
-def next_zone(was: Zone, at: float, tight: bool, top: float, bottom: float) -> Zone:
+def next_zone(was: Block, at: float, tight: bool, top: float, bottom: float) -> Block:
     """Moves by one bar: where the last bars are tight, their range is the consolidation."""
-    return Zone(Block(1.0, top, bottom), at) if tight else was
+    if tight:
+        return Block(1.0, top, bottom, at)
+    return nothing() if at - was.at > AGE else was

@@ -2,7 +2,7 @@
 
 Kept faithfully so that claims made with it can be tested again. Its zigzag turns on almost every bar, because
 the candidate of the wick rule may be the bar itself; "no swing yet" and "zero" share a code; and it starts
-cold at the head of every segment. The audit (`moola_data.audit`) measures all three; "jade" has none of them.
+cold at the head of every segment. `moola_data.feature_audit` measures all three; "jade" has none of them.
 """
 
 from __future__ import annotations
@@ -125,14 +125,14 @@ COLUMNS = (
             Mirror("upper_wick_pct"), _lower_wick_pct),
     Feature("range_z", "(high - low) / EMA20 of it, this bar included", 0, 3, "1", 80,
             Mirror("range_z"), _range_z),
-    Feature("dist_to_prev_SH", "(last swing high - close) / ATR10; 0 before the first", -3, 3, "ATR", 20,
+    Feature("dist_to_prev_SH", "(last swing high - close) / ATR10; 0 before the first", -3, 3, "ATR", 40,
             Mirror("dist_to_prev_SL"), _dist_to_prev_sh),
-    Feature("dist_to_prev_SL", "(close - last swing low) / ATR10; 0 before the first", -3, 3, "ATR", 20,
+    Feature("dist_to_prev_SL", "(close - last swing low) / ATR10; 0 before the first", -3, 3, "ATR", 40,
             Mirror("dist_to_prev_SH"), _dist_to_prev_sl),
     Feature("bars_since_SH_norm", "bars since the last swing high / 105; 0 before the first", 0, 3,
-            "105 bars", 20, Mirror("bars_since_SL_norm"), _bars_since_sh_norm),
+            "105 bars", 40, Mirror("bars_since_SL_norm"), _bars_since_sh_norm, lasting=True),
     Feature("bars_since_SL_norm", "bars since the last swing low / 105; 0 before the first", 0, 3,
-            "105 bars", 20, Mirror("bars_since_SH_norm"), _bars_since_sl_norm),
+            "105 bars", 40, Mirror("bars_since_SH_norm"), _bars_since_sl_norm, lasting=True),
     Feature("expansion_proxy", "range_z * leg * body_pct, leg = +1 up, -1 down, 0 unknown", -2, 2, "1", 80,
             Mirror("expansion_proxy"), _expansion_proxy),
     Feature("consol_proxy", "(1 - range_z/3) * (1 - |body_pct|) * mean of the two bars_since", 0, 3, "1", 80,
@@ -216,4 +216,4 @@ def fill(
             _write(bar, rows, i)
 
 
-FEATURES = FeatureSet("origin", COLUMNS, fill)
+FEATURES = FeatureSet("origin", COLUMNS, fill, starts_cold=True)  # so the labelled windows were computed

@@ -8,7 +8,9 @@ import numpy as np
 
 from moola_data._fuse import part
 
-TURN = 1.5  # ATR10 from a leg's extreme to the close that confirms it as a swing
+# ATR10 from a leg's extreme to the close that confirms it as a swing; a hair less, so that equality confirms
+# whatever the rounding of prices that are no binary fractions.
+TURN = 1.5 * (1 - 1e-9)
 LEAST_LEG = 3.0  # bars from one confirmation to the next
 
 
@@ -57,8 +59,7 @@ def next_swings(
     A leg ends when a close comes back from its extreme by 1.5 ATR10 (the sum of `count` true ranges over
     their number), on a later bar than the extreme and at least three bars after the leg was confirmed. Its
     extreme becomes a swing; the next leg's extreme is the farthest way back since then, or since the leg was
-    confirmed if that was later. Comparisons are multiplied out, so that they are exact for prices on a binary
-    grid, and equality confirms.
+    confirmed if that was later.
     """
     leg = was.leg
     if leg.side == 0:
