@@ -24,12 +24,13 @@ def count_bad(time: Int, open_: Float, high: Float, low: Float, close: Float, sy
     """Counts the bars that break any rule of `moola_data.violations`.
 
     Low > 0, low <= open, close <= high and high < inf imply every price rule; a comparison with NaN is false.
-    NaT is the least integer, so it is never after the bar before it; only a first bar needs its own look.
+    NaT is the least integer. Symbols are empty where there is one.
     """
     bad = 0
+    several = len(symbol) > 0
     for i in range(len(time)):
         price = (low[i] > 0) & (low[i] <= open_[i]) & (low[i] <= close[i])
         price &= (open_[i] <= high[i]) & (close[i] <= high[i]) & (high[i] < np.inf)
-        after = i == 0 or (time[i] > time[i - 1]) | (symbol[i] != symbol[i - 1])
+        after = i == 0 or time[i] > time[i - 1] or (several and symbol[i] != symbol[i - 1])
         bad += not (price & after & (time[i] != np.iinfo(np.int64).min))
     return bad

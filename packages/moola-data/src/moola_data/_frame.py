@@ -37,18 +37,26 @@ Frame: TypeAlias = pd.DataFrame | ArrowTable
 class Reading:
     """The wanted columns of a table, and what was wrong with them as a table.
 
-    Prices that are no numbers are NaN and times that are no dates are NaT, each with its entry in `found`.
+    Prices that are no numbers are NaN, each with its entry in `found`, and times that are no dates are NaT.
     """
 
     time: npt.NDArray[np.int64]
     prices: dict[str, npt.NDArray[np.float64]]
     symbol: npt.NDArray[np.int32]
+    """Empty where there is one symbol."""
     symbols: tuple[str, ...]
     barrier: list[npt.NDArray[np.int64]]
+    written: pd.Series | None = None
+    """Times as the table has them, if it has any that are dates or text."""
     refused: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     """By price column: the rows that are no numbers and already stand in `found`."""
     found: list[tuple[npt.NDArray[np.int64], str, list[str]]] = field(default_factory=list)
     """(rows, rule, values as text); row -1 is the whole table."""
+
+    @property
+    def codes(self) -> npt.NDArray[np.int32]:
+        """The symbol of every row."""
+        return self.symbol if len(self.symbol) else np.zeros(len(self.time), np.int32)
 
     def refuse(
         self, rows: Sequence[int] | npt.NDArray[np.int64], rule: str, values: Sequence[object]
@@ -89,7 +97,7 @@ def read_frame(
     """Reads time, prices, symbol and barriers out of a table, in the table's own order."""
     table = as_pandas(frame)
     n = len(table)
-    reading = Reading(np.full(n, NAT), {}, np.zeros(n, np.int32), ("",), [])
+    reading = Reading(np.empty(0, np.int64), {}, np.empty(0, np.int32), ("",), [])
 
     def column(names: Sequence[str], label: str, required: bool = True) -> pd.Series | None:
         at = find(list(table.columns), names)
@@ -103,9 +111,8 @@ def read_frame(
 
     times = column(TIMES, "time", required=not isinstance(table.index, pd.DatetimeIndex))
     if times is None and not find(list(table.columns), TIMES) and isinstance(table.index, pd.DatetimeIndex):
-        times = table.index.to_series()
-    if times is not None:
-        reading.time = _times(times, reading)
+        times = pd.Series(table.index)
+    reading.time = np.full(n, NAT) if times is None else _times(times, reading)
     for name in PRICES:
         values = column([name], name)
         if values is not None:
@@ -135,8 +142,10 @@ def _plain(values: pd.Series) -> pd.Series:
 
 def _symbols(values: pd.Series, reading: Reading) -> None:
     """Numbers the symbols by their first appearance."""
-    # In a CSV a missing symbol is an empty text.
-    codes, names = pd.factorize(values.mask(values.astype(str).str.strip() == ""))
+    codes, names = pd.factorize(values)
+    empty = [name for name in names if str(name).strip() == ""]  # in a CSV a missing symbol is an empty text
+    if empty:
+        codes, names = pd.factorize(values.mask(values.isin(empty)))
     missing = np.flatnonzero(codes < 0)
     reading.refuse(missing, "missing symbol", values.iloc[missing].tolist())
     reading.symbol = codes.astype(np.int32)
@@ -195,9 +204,7 @@ def _times(values: pd.Series, reading: Reading) -> npt.NDArray[np.int64]:
             coarse = np.where(inside, coarse, np.datetime64("NaT"))
         coarse = coarse.astype("M8[ns]")
     time: npt.NDArray[np.int64] = coarse.view(np.int64)
-    already = [rows for rows, rule, _ in reading.found if rule == "no time zone"]
-    bad = np.setdiff1d(np.flatnonzero(time == NAT), np.concatenate([*already, []]))
-    reading.refuse(bad, "unparsable time", values.iloc[bad].tolist())
+    reading.written = values
     return time
 
 

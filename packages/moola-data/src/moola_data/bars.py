@@ -147,9 +147,10 @@ def _repair(reading: Reading, cured: pd.DataFrame, repair: Repair) -> tuple[Read
     rest = Reading(
         time=reading.time[kept],
         prices={name: price[kept] for name, price in reading.prices.items()},
-        symbol=reading.symbol[kept],
+        symbol=reading.codes[kept],
         symbols=reading.symbols,
         barrier=[codes[kept] for codes in reading.barrier],
+        written=None if reading.written is None else reading.written.iloc[kept],
         found=[part for part in reading.found if part[0][0] == TABLE],
     )
     if not len(kept):
@@ -180,18 +181,20 @@ def _bars(reading: Reading, source: str, gap: datetime.timedelta | None) -> Bars
     def sorted_(column: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
         return np.array(column if order is None else column[order], order="C")  # the table stays the user's
 
-    time, symbol = sorted_(reading.time), sorted_(reading.symbol)
+    time, symbol = sorted_(reading.time), sorted_(reading.codes)
     change = symbol[1:] != symbol[:-1]
     if gap is not None:
         change |= np.diff(time) > np.timedelta64(gap).astype("m8[ns]").astype(np.int64)
     for codes in reading.barrier:
         grouped = sorted_(codes)
         change |= grouped[1:] != grouped[:-1]
+    segment = np.zeros(len(time), np.int64)
+    np.cumsum(change, out=segment[1:])
     return Bars(
         time=time.view("M8[ns]"),
         **{name: sorted_(reading.prices[name]) for name in PRICES},
         symbol=symbol,
-        segment=np.concatenate([[0], np.cumsum(change)]).astype(np.int64),
+        segment=segment,
         symbols=reading.symbols,
         source=source,
     )

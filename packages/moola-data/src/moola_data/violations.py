@@ -14,6 +14,7 @@ Float = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 Found = tuple[Rows, str, list[str]]
 
+NO_TEXT = np.empty(0, object)
 RULES = (
     "no rows",
     "missing column",
@@ -80,7 +81,7 @@ def check_bars(
 
 def grouping(reading: Reading) -> Rows | None:
     """Returns the stable order that puts equal symbols together, or None where they are together already."""
-    if len(reading.symbols) == 1 or np.count_nonzero(np.diff(reading.symbol)) < len(reading.symbols):
+    if len(reading.symbols) <= 1 or np.count_nonzero(np.diff(reading.symbol)) < len(reading.symbols):
         return None
     return np.argsort(reading.symbol, kind="stable")
 
@@ -94,7 +95,7 @@ def is_clean(reading: Reading, order: Rows | None) -> bool:
     columns: list[npt.NDArray[np.generic]] = [reading.time, *(reading.prices[name] for name in PRICES)]
     columns.append(reading.symbol)
     if order is not None:
-        columns = [column[order] for column in columns]
+        columns = [column[order] for column in columns]  # more than one symbol, so that none is empty
     bad: int = count_bad(*(np.ascontiguousarray(column) for column in columns))
     return bad == 0
 
@@ -104,14 +105,12 @@ def list_violations(reading: Reading) -> pd.DataFrame:
     parts = list(reading.found)
     order = grouping(reading)
     if set(reading.prices) == set(PRICES) and is_clean(reading, order):
-        parts = []
-    else:
-        parts += _price_violations(reading)
-        parts += _time_violations(reading, order)
-    rows = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int64)
+        return pd.DataFrame({"row": np.empty(0, np.int64), "rule": NO_TEXT, "value": NO_TEXT})
+    parts += _price_violations(reading)
+    parts += _time_violations(reading, order)
     table = pd.DataFrame(
         {
-            "row": rows,
+            "row": np.concatenate([part[0] for part in parts]),
             "rule": pd.Series([rule for found, rule, _ in parts for _ in found], dtype=object),
             "value": pd.Series([value for *_, values in parts for value in values], dtype=object),
         }
@@ -147,12 +146,17 @@ def _price_violations(reading: Reading) -> list[Found]:
 
 
 def _time_violations(reading: Reading, order: Rows | None) -> list[Found]:
-    """Compares each time with the last readable one before it of the same symbol."""
+    """Lists unreadable times, and compares the others with the one before of the same symbol."""
+    codes = reading.codes
     order = np.arange(len(reading.time)) if order is None else order
-    order = order[(reading.time[order] != NAT) & (reading.symbol[order] >= 0)]
-    time, symbol = reading.time[order], reading.symbol[order]
+    order = order[(reading.time[order] != NAT) & (codes[order] >= 0)]
+    time, symbol = reading.time[order], codes[order]
     same = symbol[1:] == symbol[:-1]
     found: list[Found] = []
+    if reading.written is not None:
+        zoneless = [rows for rows, rule, _ in reading.found if rule == "no time zone"]
+        unread = np.setdiff1d(np.flatnonzero(reading.time == NAT), np.concatenate([*zoneless, []]))
+        found.append((unread, "unparsable time", [str(time) for time in reading.written.iloc[unread]]))
     for bad, rule in ((time[1:] < time[:-1], "unsorted time"), (time[1:] == time[:-1], "duplicate time")):
         rows = order[1:][bad & same]
         if rows.size:
