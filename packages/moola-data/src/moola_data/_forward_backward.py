@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 FREE = {"reassoc", "contract", "nsz"}
+LANES = 8
 
 
 @numba.njit(cache=True)
@@ -53,6 +54,20 @@ def smooth_stretches(  # type: ignore[no-untyped-def]
         )
 
 
+@numba.njit(cache=True)
+def _reach(duration, initial):  # type: ignore[no-untyped-def]
+    """Counts the states of each regime that can occur, rounded up to whole vectors of the processor."""
+    regimes, longest = duration.shape
+    reach = np.empty(regimes, np.int64)
+    for r in range(regimes):
+        last = 0
+        for k in range(longest):
+            if duration[r, k] > 0 or initial[r, k] > 0:
+                last = k
+        reach[r] = min(longest, (last + LANES) // LANES * LANES)
+    return reach
+
+
 @numba.njit(cache=True, fastmath=FREE)
 def forward(  # type: ignore[no-untyped-def]
     ratios, duration, initial, source, target, chance, look, label, unit, enter, ends, causal
@@ -65,6 +80,7 @@ def forward(  # type: ignore[no-untyped-def]
     regimes, longest = duration.shape
     # The column past the longest duration stays 0: nothing comes from there.
     here, there = np.zeros((regimes, longest + 1)), np.zeros((regimes, longest + 1))
+    reach = _reach(duration, initial)
     into, over = np.empty(regimes), np.zeros(regimes)
     scale = 1.0
     for r in range(regimes):
@@ -82,7 +98,7 @@ def forward(  # type: ignore[no-untyped-def]
             stay, come = scale * like, into[r] * like
             old, new, entry = here[r, 1:], there[r], duration[r]
             mass = 0.0
-            for k in range(longest):
+            for k in range(reach[r]):
                 value = old[k] * stay + entry[k] * come
                 new[k] = value
                 mass += value
@@ -110,27 +126,31 @@ def backward(  # type: ignore[no-untyped-def]
     shown = spans.shape[1]
     labelled = np.flatnonzero(label)
     beta, ahead = np.ones((regimes, longest + 1)), np.ones((regimes, longest + 1))
-    begin, after = np.empty(regimes), np.empty(regimes)
+    begin, after, chances = np.empty(regimes), np.empty(regimes), np.empty(shown)
+    reach = _reach(duration, initial)
     for t in range(len(ratios) - 1, -1, -1):
         for r in range(regimes):
             # The message of one bar earlier: a bar more to go.
             like = ratios[t, look[r]] * unit[t]
             message, earlier, entry = beta[r], ahead[r, 1:], duration[r]
             total = 0.0
-            for k in range(longest):
+            for k in range(reach[r]):
                 value = message[k] * like
                 total += entry[k] * value
                 earlier[k] = value
             begin[r] = total
         # All that outlast the stretch show alike.
         most = min(shown, len(ratios) - t) - 1
+        chances[:] = 0.0
+        for chosen in labelled:
+            entered, lasts, sequel = enter[t, chosen], duration[chosen], ahead[chosen, 1:]
+            for d in range(shown):
+                chances[d] += entered * lasts[d] * sequel[d]
+            if t == 0:
+                for d in range(shown):
+                    chances[d] += initial[chosen, d] * sequel[d]
         for d in range(shown):
-            chances = 0.0
-            for chosen in labelled:
-                chances += enter[t, chosen] * duration[chosen, d] * ahead[chosen, d + 1]
-                if t == 0:
-                    chances += initial[chosen, d] * ahead[chosen, d + 1]
-            spans[t, min(d, most)] += chances
+            spans[t, min(d, most)] += chances[d]
         after[:] = 0.0
         for e in range(len(source)):
             after[source[e]] += chance[e] * begin[target[e]]
