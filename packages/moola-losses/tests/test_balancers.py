@@ -21,7 +21,7 @@ every_kind = pytest.mark.parametrize("kind", sorted(BUILT_IN))
 
 
 def make(kind, tasks=TASKS):
-    chosen = {key: {t: v for t, v in by.items() if t in tasks} for key, by in SETTINGS[kind].items()}
+    chosen = {key: {t: v for t, v in by.items() if t in tasks} for key, by in SETTINGS.get(kind, {}).items()}
     return resolve_balancer({"kind": kind} | chosen).build(tasks)
 
 
@@ -155,7 +155,7 @@ def test_balancers_compile_without_graph_breaks(kind):
 
 @every_kind
 def test_configurations_survive_json(kind):
-    config = resolve_balancer({"kind": kind} | SETTINGS[kind])
+    config = resolve_balancer({"kind": kind} | SETTINGS.get(kind, {}))
     assert type(config).model_validate_json(config.model_dump_json()) == config
 
 

@@ -14,10 +14,13 @@ from moola_losses.uncertainty import UncertaintyConfig
 GROUP = "moola_losses.balancers"
 """Entry-point group in which another package names its own `BalancerConfig` under its kind."""
 
-BUILT_IN: Mapping[str, type[BalancerConfig]] = {
-    "static": StaticConfig,
-    "uncertainty": UncertaintyConfig,
-}
+_CONFIGS: tuple[type[BalancerConfig], ...] = (
+    StaticConfig,
+    UncertaintyConfig,
+)
+
+BUILT_IN: Mapping[str, type[BalancerConfig]] = {c.model_fields["kind"].default: c for c in _CONFIGS}
+"""This package's own configurations by kind."""
 
 
 def balancer_class(kind: str) -> type[BalancerConfig]:
