@@ -264,7 +264,7 @@ def test_wrong_input_shapes_are_named(shape):
 
 
 def test_lengths_of_another_batch_are_refused(x):
-    with pytest.raises(ValueError, match=r"lengths: want shape \(3,\), got \(2,\)"):
+    with pytest.raises(ValueError, match=r"lengths: want shape \(3,\) int64, got \(2,\)"):
         Jade(small())(x, lengths=torch.tensor([3, 4]))
 
 

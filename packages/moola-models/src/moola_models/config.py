@@ -7,11 +7,16 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
 
 from moola_models.bar_heads import CountdownHeadConfig
+from moola_models.encoders import Sizes
 from moola_models.heads import HeadConfig
+from moola_models.lstm import LstmConfig
 from moola_models.pointers_head import PointersHeadConfig
 from moola_models.registry import resolve_head
+from moola_models.tcn import TcnConfig
+from moola_models.transformer import TransformerConfig
 from moola_models.type_head import TypeHeadConfig
 
+EncoderField = Annotated[LstmConfig | TcnConfig | TransformerConfig, Field(discriminator="kind")]
 HeadField = Annotated[SerializeAsAny[HeadConfig], BeforeValidator(resolve_head)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Span = Literal["bars", "crf", "bio", "segment", "semi_markov"]
@@ -19,11 +24,13 @@ Span = Literal["bars", "crf", "bio", "segment", "semi_markov"]
 
 
 class JadeConfig(BaseModel):
-    """A bidirectional LSTM over the bars of a window with one head per task.
+    """An encoder over the bars of a window, a bidirectional LSTM unless asked otherwise, and a head per task.
 
     >>> config = JadeConfig(heads=("type", "span"))
     >>> [head.name for head in config.heads]
     ['type', 'span']
+    >>> JadeConfig(heads=("type",), encoder={"kind": "tcn"}, layers=6).encoder
+    TcnConfig(kind='tcn', kernel=3)
     >>> JadeConfig.model_validate_json(config.model_dump_json()) == config
     True
     """
@@ -35,9 +42,12 @@ class JadeConfig(BaseModel):
     """Features of a bar, the position feature included where it is used."""
     window: int = Field(default=105, ge=1)
     """Bars of the windows it is meant for. Any length runs; this one stands on the model's card."""
+    encoder: EncoderField = LstmConfig()
+    """What turns features into states: kind "lstm", "tcn" or "transformer", with what only that kind has."""
     hidden: int = Field(default=96, ge=1)
-    """States of one direction; a bar's state has twice as many."""
+    """Half the width of a bar's state: of an LSTM, the states of one direction."""
     layers: int = Field(default=1, ge=1)
+    """Stacked LSTM layers, convolution blocks or transformer layers."""
     projection: int | None = Field(default=64, ge=1)
     """Width that the mean state is taken to, with a ReLU, before the heads that read it; None: as it is."""
     heads: tuple[HeadField, ...] = Field(min_length=1)
@@ -45,7 +55,7 @@ class JadeConfig(BaseModel):
     input_dropout: Rate = 0.3
     """Share of input numbers set to 0 while training."""
     layer_dropout: Rate = 0.0
-    """Between stacked LSTM layers; with one layer there is no such place."""
+    """LSTM: between stacked layers; with one layer there is no such place. Other encoders: in every layer."""
     dense_dropout: Rate = 0.6
     """Before the linear layer of every head."""
 
@@ -54,7 +64,8 @@ class JadeConfig(BaseModel):
         names = [head.name for head in self.heads]
         if len(set(names)) < len(names):
             raise ValueError(f"heads: want different names, got {names}")
-        if self.layers == 1 and self.layer_dropout > 0:
+        self.encoder.check(self.sizes)
+        if self.layers == 1 and self.layer_dropout > 0 and not self.encoder.drops_inside_layers:
             raise ValueError(
                 f"layer_dropout: want 0 with one layer, got {self.layer_dropout}: it acts between stacked "
                 "layers only and would do nothing; input_dropout and dense_dropout act in a one-layer model"
@@ -64,6 +75,11 @@ class JadeConfig(BaseModel):
                 f"projection: want None, got {self.projection}: no head in {names} reads the pooled state"
             )
         return self
+
+    @property
+    def sizes(self) -> Sizes:
+        """What the encoder is built for."""
+        return Sizes(self.input_size, 2 * self.hidden, self.layers, self.layer_dropout)
 
 
 def brief_heads(*, classes: int = 3, span: Span = "bars") -> tuple[HeadConfig, ...]:

@@ -1,4 +1,4 @@
-"""The Jade network: a bidirectional LSTM over a window's bars and one head per task.
+"""The Jade network: an encoder over a window's bars, usually a bidirectional LSTM, and one head per task.
 
 B batch, K bars, F features, R width of a bar's state (twice the hidden size), P pooled width.
 """
@@ -11,10 +11,11 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from moola_models.config import JadeConfig, compact, core
+from moola_models.encoders import valid_bars
 from moola_models.heads import Head, States, Widths
+from moola_models.lstm import LstmConfig, run_lstm
 
 
 def outputs_class(names: tuple[str, ...]) -> Callable[..., tuple[Tensor, ...]]:
@@ -54,14 +55,11 @@ class Jade(nn.Module):
         config = self.config
         width = 2 * config.hidden
         self.input_dropout = nn.Dropout(config.input_dropout)
-        self.lstm = nn.LSTM(
-            config.input_size,
-            config.hidden,
-            num_layers=config.layers,
-            dropout=config.layer_dropout,
-            batch_first=True,
-            bidirectional=True,
-        )
+        if isinstance(config.encoder, LstmConfig):
+            self.stem = config.encoder.build_stem(config.input_size)
+            self.lstm = config.encoder.build_lstm(config.sizes)
+        else:
+            self.encoder = config.encoder.build(config.sizes)
         self.projection = None if config.projection is None else nn.Linear(width, config.projection)
         widths = Widths(width, config.projection or width, config.dense_dropout)
         # The suffix lets a task have the name of any attribute of nn.Module: type, forward, half.
@@ -84,21 +82,20 @@ class Jade(nn.Module):
             The shared representation z_BKR; zeros at padded bars.
 
         Raises:
-            ValueError: If the shapes are not those of the configuration.
+            ValueError: If the shapes are not those of the configuration, or a length is none of 1..K.
         """
         size = self.config.input_size
         if x_BKF.ndim != 3 or x_BKF.shape[1] == 0 or x_BKF.shape[2] != size:
             raise ValueError(f"x_BKF: want shape (batch, bars, {size}), got {tuple(x_BKF.shape)}")
+        if lengths is not None:
+            _check_lengths(lengths, x_BKF)
         dropped_BKF = self.input_dropout(x_BKF)
-        if lengths is None:
-            z_BKR: Tensor = self.lstm(dropped_BKF)[0]
+        if not isinstance(self.config.encoder, LstmConfig):
+            z_BKR: Tensor = self.encoder(dropped_BKF, lengths)
             return z_BKR
-        if lengths.shape != x_BKF.shape[:1]:
-            raise ValueError(f"lengths: want shape ({len(x_BKF)},), got {tuple(lengths.shape)}")
-        # Unlike a mask, packing lets the backward direction start at the last valid bar.
-        packed = pack_padded_sequence(dropped_BKF, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x_BKF.shape[1])
-        return states
+        if self.stem is not None:
+            dropped_BKF = self.stem(dropped_BKF, lengths)
+        return run_lstm(self.lstm, dropped_BKF, lengths)
 
     def heads(
         self,
@@ -162,10 +159,18 @@ class Jade(nn.Module):
             mean_BR = z_BKR.mean(1)
         else:
             lengths = lengths.to(z_BKR.device)
-            valid_BK = torch.arange(z_BKR.shape[1], device=z_BKR.device) < lengths[:, None]
-            mean_BR = (z_BKR * valid_BK[:, :, None]).sum(1) / lengths[:, None]
+            mean_BR = (z_BKR * valid_bars(z_BKR, lengths)[:, :, None]).sum(1) / lengths[:, None]
         pooled_BP = mean_BR if self.projection is None else torch.relu(self.projection(mean_BR))
         return States(z_BKR, pooled_BP, lengths)
+
+
+def _check_lengths(lengths: Tensor, x_BKF: Tensor) -> None:
+    B, K, _ = x_BKF.shape
+    if lengths.shape != (B,) or lengths.dtype != torch.int64:
+        raise ValueError(f"lengths: want shape ({B},) int64, got {tuple(lengths.shape)} {lengths.dtype}")
+    if not torch.compiler.is_compiling() and ((lengths < 1) | (lengths > K)).any():
+        row = int(((lengths < 1) | (lengths > K)).nonzero()[0])
+        raise ValueError(f"lengths: want 1..{K}, got {int(lengths[row])} in row {row}")
 
 
 def JadeCompact(input_size: int = 12, *, classes: int = 3, seed: int = 0) -> Jade:  # noqa: N802
