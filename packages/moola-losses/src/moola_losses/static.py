@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Unpack
 
 from pydantic import Field
 from torch import Tensor
 
-from moola_losses.balancer import Balancer, BalancerConfig, NonFinite
+from moola_losses.balancer import Balancer, BalancerConfig, Options
+from moola_losses.claims import Claims
 
 
 class Static(Balancer):
-    """sum_k w_k L_k.
+    """sum_k p_k w_k (L_k - b_k).
+
+    Negative and zero losses are weighted like others.
 
     Args:
         tasks: Names.
         weights: w by task, at least 0; tasks left out weigh 1, so without any this is the plain sum.
-        non_finite: As `Balancer`.
+        options: As `Balancer`.
 
     >>> import torch
     >>> balancer = Static(("type", "span"), weights={"span": 2.0})
@@ -25,6 +28,7 @@ class Static(Balancer):
     7.0
     """
 
+    claims: ClassVar[Claims] = Claims(common_scale="equivariant", alone=True)
     weights: Tensor
 
     def __init__(
@@ -32,9 +36,9 @@ class Static(Balancer):
         tasks: Sequence[str],
         *,
         weights: Mapping[str, float] | None = None,
-        non_finite: NonFinite = "refuse",
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(tasks, non_finite=non_finite)
+        super().__init__(tasks, **options)
         vector = self.vector("weights", weights, default=1.0)
         if bool((vector < 0).any()):
             raise ValueError(f"weights: want numbers of at least 0, got {weights}")
@@ -43,11 +47,11 @@ class Static(Balancer):
     def forward(self, losses: Mapping[str, Tensor | None]) -> Tensor:
         """Returns the weighted sum of the present tasks' losses."""
         positions, values = self.present(losses)
-        return (self.pick(self.weights, positions) * values).sum()
+        return (self.pick(self.weights * self.preferences, positions) * values).sum()
 
     def coefficients(self) -> dict[str, float]:
-        """Returns the weights by task."""
-        return self.by_task(self.weights)
+        """Returns the weights times the preferences by task."""
+        return self.by_task(self.weights * self.preferences)
 
 
 class StaticConfig(BalancerConfig):
@@ -58,4 +62,4 @@ class StaticConfig(BalancerConfig):
 
     def build(self, tasks: Sequence[str]) -> Static:
         """Makes the balancer."""
-        return Static(tasks, weights=self.weights, non_finite=self.non_finite)
+        return Static(tasks, weights=self.weights, **self.options())
