@@ -199,13 +199,22 @@ def _times(values: pd.Series, reading: Reading) -> npt.NDArray[np.int64]:
         return np.full(len(values), NAT)
     coarse = stamps.to_numpy()
     if coarse.dtype != np.dtype("M8[ns]"):
-        inside = (coarse >= FIRST_DAY) & (coarse < LAST_DAY)  # NaT lies in no interval
-        if not inside.all():
-            coarse = np.where(inside, coarse, np.datetime64("NaT"))
-        coarse = coarse.astype("M8[ns]")
+        coarse = _nanoseconds(coarse)
     time: npt.NDArray[np.int64] = coarse.view(np.int64)
     reading.written = values
     return time
+
+
+def _nanoseconds(coarse: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
+    """Converts dates of another unit; what nanoseconds cannot tell becomes NaT."""
+    first, last = (day.astype(coarse.dtype).astype(np.int64) for day in (FIRST_DAY, LAST_DAY))
+    ticks = coarse.view(np.int64)
+    if len(ticks) and (ticks.min() < first or ticks.max() >= last):  # NaT is the least integer
+        inside = (coarse >= FIRST_DAY) & (coarse < LAST_DAY)
+        return np.where(inside, coarse, np.datetime64("NaT")).astype("M8[ns]")
+    # Twice as fast as numpy's own conversion, which looks for NaT at every row.
+    step = np.array(1, coarse.dtype.str.replace("M8", "m8")).astype("m8[ns]").astype(np.int64)
+    return (ticks * step).view("M8[ns]")
 
 
 def _parse(values: pd.Series, reading: Reading) -> pd.Series:
