@@ -8,8 +8,14 @@ from pathlib import Path
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes beside the target, flushes to disk, and moves the new file into its place."""
+    """Writes beside the target, flushes to disk, and moves the new file into its place.
+
+    Raises:
+        FileNotFoundError: There is no folder to write into.
+    """
     target = Path(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"path: want a file in a folder that exists, got {target}")
     handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

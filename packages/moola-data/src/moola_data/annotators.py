@@ -118,7 +118,7 @@ def _person(preset: Preset | Annotator) -> Annotator:
 
 
 @numba.njit(cache=True)
-def _move(spans, stretches, jitter, noticed, out):  # type: ignore[no-untyped-def]
+def _move(spans: Floats, stretches: Integers, jitter: Floats, noticed: float, out: Floats) -> None:
     reach = len(jitter) // 2
     for g in range(len(stretches) - 1):
         first, last = stretches[g], stretches[g + 1] - 1

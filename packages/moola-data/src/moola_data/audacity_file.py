@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from moola_data._atomic_write import write_bytes
+from moola_data._atomic_file import write_atomically
 from moola_data._bar_clock import BarClock, Closed, RefusedError, seconds, stamp
 from moola_data._intake import SEPARATOR, Intake, Labelled, span_names, split_names
 from moola_data._moment import nanoseconds
@@ -136,7 +136,7 @@ def write_audacity(
     for start, end, name in zip(spans.start - clock.first, spans.end - clock.first, names, strict=True):
         times = (seconds(int(one) - track.zero) for one in (clock.time[start], ends[end]))
         lines.append("\t".join([*times, name]) + "\n")
-    write_bytes(Path(path), "".join(lines).encode())
+    write_atomically(Path(path), "".join(lines).encode())
 
 
 class _Track:

@@ -221,7 +221,7 @@ def _dynamics(world: World) -> tuple[float, float, float, float, float, float]:
 
 
 @numba.njit(cache=True)
-def _next(level, z, rest, persistence, reaction, dof):  # type: ignore[no-untyped-def]
+def _next(level: float, z: float, rest: float, persistence: float, reaction: float, dof: float) -> float:
     """Next log volatility: the t score of the standardised body, in -1..dof, moves it."""
     square = z * z * dof / (dof - 2)
     score = (dof + 1) * square / (dof + square) - 1
@@ -229,7 +229,18 @@ def _next(level, z, rest, persistence, reaction, dof):  # type: ignore[no-untype
 
 
 @numba.njit(cache=True)
-def _drive(shock, stretches, rest, persistence, reaction, bounce, clip, dof, body, volatility):  # type: ignore[no-untyped-def]
+def _drive(
+    shock: Floats,
+    stretches: Integers,
+    rest: float,
+    persistence: float,
+    reaction: float,
+    bounce: float,
+    clip: float,
+    dof: float,
+    body: Floats,
+    volatility: Floats,
+) -> None:
     for g in range(len(stretches) - 1):
         level = rest
         z = 0.0
@@ -241,7 +252,18 @@ def _drive(shock, stretches, rest, persistence, reaction, bounce, clip, dof, bod
 
 
 @numba.njit(cache=True)
-def _follow(body, stretches, rest, persistence, reaction, bounce, clip, dof, volatility, expected):  # type: ignore[no-untyped-def]
+def _follow(
+    body: Floats,
+    stretches: Integers,
+    rest: float,
+    persistence: float,
+    reaction: float,
+    bounce: float,
+    clip: float,
+    dof: float,
+    volatility: Floats,
+    expected: Floats,
+) -> None:
     for g in range(len(stretches) - 1):
         level = rest
         z = 0.0
@@ -253,7 +275,9 @@ def _follow(body, stretches, rest, persistence, reaction, bounce, clip, dof, vol
 
 
 @numba.njit(cache=True)
-def _ratios(body, size, drift, scale, dof, dimensions, out):  # type: ignore[no-untyped-def]
+def _ratios(
+    body: Floats, size: Floats, drift: Floats, scale: Floats, dof: float, dimensions: float, out: Floats
+) -> None:
     n, looks = out.shape
     log_scale = dimensions * np.log(scale)
     body_unit = scale * math.sqrt((dof - 2) / dof)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from moola_data._atomic_write import write_bytes
+from moola_data._atomic_file import write_atomically
 from moola_data._bar_clock import Closed, RefusedError
 from moola_data._intake import SEPARATOR, Intake, Labelled, span_names, split_names
 from moola_data._pieces import cut_bars
@@ -127,7 +127,7 @@ def write_doccano(
             "first_bar": first - int(offset[symbol]),
         }
         lines.append(json.dumps(line, ensure_ascii=False))
-    write_bytes(Path(path), "".join(line + "\n" for line in lines).encode())
+    write_atomically(Path(path), "".join(line + "\n" for line in lines).encode())
 
 
 def _read_lines(path: Path) -> list[_Line]:

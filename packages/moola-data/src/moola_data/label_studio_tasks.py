@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from moola_data._atomic_write import write_bytes
+from moola_data._atomic_file import write_atomically
 from moola_data._bar_clock import BarClock, Closed
 from moola_data._intake import span_names
 from moola_data._pieces import cut_bars
@@ -102,15 +102,15 @@ def write_label_studio(
             content["ts"] = table.to_dict(orient="list")
         else:
             file = f"bars-{len(tasks):05d}.csv"
-            write_bytes(target / file, table.to_csv(index=False, lineterminator="\n").encode())
+            write_atomically(target / file, table.to_csv(index=False, lineterminator="\n").encode())
             content["csv"] = url + file
         work = [
             _work(one, kind, _regions(one, name, bars, ends, first, after, sure))
             for one, name in zip(several, names, strict=True)
         ]
         tasks.append({"data": content, kind: work})
-    write_bytes(target / "config.xml", label_studio_config(offered, data=data).encode())
-    write_bytes(target / "tasks.json", json.dumps(tasks, allow_nan=False).encode())
+    write_atomically(target / "config.xml", label_studio_config(offered, data=data).encode())
+    write_atomically(target / "tasks.json", json.dumps(tasks, allow_nan=False).encode())
     return len(tasks)
 
 

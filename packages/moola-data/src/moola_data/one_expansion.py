@@ -198,7 +198,9 @@ def _windows(base: Integers, spans: Spans, *, length: int, shift: int) -> tuple[
 
 
 @numba.njit(cache=True)
-def _enumerate(logs, base, prior, bounds, type_share, table):  # type: ignore[no-untyped-def]
+def _enumerate(
+    logs: Floats, base: Integers, prior: Floats, bounds: Integers, type_share: float, table: Floats
+) -> None:
     """Fills table[t, d] with the posterior of every place and length, by summing over all the rest.
 
     `logs` (N, L) are log likelihood ratios to background, so only the bars of a hypothesis matter.

@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from moola_data._atomic_write import write_bytes
+from moola_data._atomic_file import write_atomically
 from moola_data.proxy_search import Estimate, ProxySearch
 
 
@@ -41,7 +41,7 @@ def write_proxy_plot(folder: str | os.PathLike[str], search: ProxySearch) -> Non
     """
     content = io.BytesIO()
     proxy_figure(search).savefig(content, format="png", dpi=120)
-    write_bytes(Path(folder) / "proxy_validation.png", content.getvalue())
+    write_atomically(Path(folder) / "proxy_validation.png", content.getvalue())
 
 
 def _draw_grid(axes: Axes, search: ProxySearch) -> None:

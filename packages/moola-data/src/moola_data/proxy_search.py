@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from moola_data._atomic_write import write_bytes
+from moola_data._atomic_file import write_atomically
 from moola_data.blocks import block_parts, time_blocks
 from moola_data.features import segment_heads
 from moola_data.proxies import (
@@ -203,8 +203,8 @@ def write_proxy_search(folder: str | os.PathLike[str], search: ProxySearch, bars
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     table = expansion_stats(bars, spans)
-    write_bytes(target / "expansion_stats.csv", table.to_csv(index=False, lineterminator="\n").encode())
-    write_bytes(target / "proxy_formula.json", (search.model_dump_json(indent=2) + "\n").encode())
+    write_atomically(target / "expansion_stats.csv", table.to_csv(index=False, lineterminator="\n").encode())
+    write_atomically(target / "proxy_formula.json", (search.model_dump_json(indent=2) + "\n").encode())
 
 
 def _union(spans: Spans, bars: int) -> Bool:

@@ -189,7 +189,16 @@ def sample_regimes(chain: Regimes, stretches: Integers, *, seed: np.random.Gener
 
 
 @numba.njit(cache=True)
-def _walk(uniform, stretches, duration, initial, source, target, chance, out):  # type: ignore[no-untyped-def]
+def _walk(
+    uniform: Floats,
+    stretches: Integers,
+    duration: Floats,
+    initial: Floats,
+    source: Integers,
+    target: Integers,
+    chance: Floats,
+    out: Integers,
+) -> None:
     longest = duration.shape[1]
     initial_sum = np.cumsum(initial.ravel())
     for g in range(len(stretches) - 1):

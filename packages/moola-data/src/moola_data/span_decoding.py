@@ -80,7 +80,15 @@ def decode_spans(spans: Floats, starts: Integers, stretches: Integers, *, length
 
 
 @numba.njit(cache=True)
-def _match_chances(spans, inside, starts, begins, floor, chance, true):  # type: ignore[no-untyped-def]
+def _match_chances(
+    spans: Floats,
+    inside: Floats,
+    starts: Integers,
+    begins: Integers,
+    floor: float,
+    chance: Floats,
+    true: Floats,
+) -> None:
     """Fills chance[w, i, l - 1] = P(some visible true span has IoU >= 1/2 with the l bars from bar i on)."""
     n, length, longest = chance.shape
     deepest = spans.shape[1]
@@ -122,7 +130,7 @@ def _match_chances(spans, inside, starts, begins, floor, chance, true):  # type:
 
 
 @numba.njit(cache=True)
-def _schedule(chance, price):  # type: ignore[no-untyped-def]
+def _schedule(chance: Floats, price: float) -> tuple[Integers, Integers, Integers]:
     """Picks separated spans of the highest total chance less price: (window, start, size) of each."""
     n, length, longest = chance.shape
     windows = np.empty(n * length, np.int64)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from moola_data._atomic_write import write_bytes
+from moola_data._atomic_file import write_atomically
 from moola_data._bar_clock import BarClock, RefusedError, stamp
 from moola_data._intake import SEPARATOR, Intake, Labelled, span_names, split_names
 from moola_data._moment import nanoseconds, read_moment
@@ -120,7 +120,7 @@ def write_trainset(path: str | os.PathLike[str], spans: Spans, bars: Bars) -> No
             "label": label,
         }
     )
-    write_bytes(Path(path), table.to_csv(index=False, lineterminator="\n").encode())
+    write_atomically(Path(path), table.to_csv(index=False, lineterminator="\n").encode())
 
 
 class _Point(NamedTuple):
