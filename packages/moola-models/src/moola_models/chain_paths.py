@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from moola_models.chain import Chain
+from moola_models.two_tags import best_of_two_tags
 
 
 class Paths(NamedTuple):
@@ -29,6 +30,8 @@ class Paths(NamedTuple):
 @torch.no_grad()
 def best_path(chain: Chain) -> Tensor:
     """Returns the most probable tag sequence of each window, int64 (B, K) (Viterbi 1967)."""
+    if chain.emissions.shape[2] == 2 and not chain.forbidden:
+        return best_of_two_tags(chain)
     return k_best_paths(chain, 1).tags[:, 0]
 
 

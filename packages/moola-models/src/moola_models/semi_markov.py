@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from moola_models.chain import NEVER, Chain
+from moola_models.chain import Chain
+from moola_models.chain_sums import NEVER
 
 
 @dataclass(frozen=True)
