@@ -8,6 +8,11 @@ from importlib.metadata import entry_points
 from pydantic import ValidationError
 
 from moola_losses.balancer import BalancerConfig
+from moola_losses.ema_loss import EmaLossConfig
+from moola_losses.gls import GlsConfig
+from moola_losses.imtl_l import ImtlLConfig
+from moola_losses.initial_loss import InitialLossConfig
+from moola_losses.log_sum import LogSumConfig
 from moola_losses.static import StaticConfig
 from moola_losses.uncertainty import UncertaintyConfig
 
@@ -16,7 +21,12 @@ GROUP = "moola_losses.balancers"
 
 _CONFIGS: tuple[type[BalancerConfig], ...] = (
     StaticConfig,
+    InitialLossConfig,
+    EmaLossConfig,
+    LogSumConfig,
+    GlsConfig,
     UncertaintyConfig,
+    ImtlLConfig,
 )
 
 BUILT_IN: Mapping[str, type[BalancerConfig]] = {c.model_fields["kind"].default: c for c in _CONFIGS}

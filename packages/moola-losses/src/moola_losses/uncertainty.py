@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal, Unpack
+from typing import ClassVar, Literal, Unpack
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from moola_losses.balancer import Balancer, BalancerConfig, Numbers, Options
+from moola_losses.balancer import Numbers, Options
 from moola_losses.claims import Claims
+from moola_losses.learned_scale import Init, LearnedScale, LearnedScaleConfig
 
 Form = Literal["kendall", "revised"]
-Init = Literal["given", "auto"]
 
 
-class UncertaintyWeighting(Balancer):
+class UncertaintyWeighting(LearnedScale):
     """sum_k p_k (L_k / (2 s_k²) + log s_k) with one learned log s_k a task.
 
     The revised form has log(1 + s²) in place of log s, and is not negative for losses that are not.
     For a fixed loss the best s_k is the root of L_k: in the end every task is weighted by 1/(2 L_k),
     whatever its loss is made of. Under Adam, log s moves by about one learning rate a step, so short runs
     show elapsed steps rather than a balance: start at the optimum (`init="auto"`), or give `log_sigma` a
-    learning rate of its own, 10 to 100 times the model's, and no weight decay: `param_groups` does. The total
-    may be negative. A negative loss is accepted and drives its s down without end; a zero one too, slower.
+    learning rate of its own, 10 to 100 times the model's, and no weight decay, as `param_groups` does. The
+    total may be negative. Negative and zero losses are accepted and drive their s down without end.
 
     Args:
         tasks: Names.
@@ -40,7 +40,7 @@ class UncertaintyWeighting(Balancer):
     """
 
     claims: ClassVar[Claims] = Claims()
-    started: Tensor
+    log_sigma: nn.Parameter
 
     def __init__(
         self,
@@ -52,70 +52,38 @@ class UncertaintyWeighting(Balancer):
         learning_rate: float = 0.01,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(tasks, **options)
+        super().__init__(
+            tasks, name="log_sigma", first=log_sigma, init=init, learning_rate=learning_rate, **options
+        )
         if form not in ("kendall", "revised"):
             raise ValueError(f"form: want 'kendall' or 'revised', got {form!r}")
-        if init not in ("given", "auto"):
-            raise ValueError(f"init: want 'given' or 'auto', got {init!r}")
-        if init == "auto" and log_sigma:
-            raise ValueError(f"log_sigma: want none where init is 'auto', got {dict(log_sigma)}")
-        if not 0 < learning_rate < float("inf"):
-            raise ValueError(f"learning_rate: want a finite number above 0, got {learning_rate}")
         self.form = form
-        self.init = init
-        self.learning_rate = learning_rate
-        self.log_sigma = nn.Parameter(self.vector("log_sigma", log_sigma, default=0.0))
-        self.register_buffer("started", torch.full((len(self.tasks),), init == "given"))
 
-    def forward(self, losses: Mapping[str, Tensor | None]) -> Tensor:
-        """Returns the weighted losses and the log terms of the present tasks, added up."""
-        positions, values = self.present(losses)
-        if self.init == "auto" and self.training:
-            self._start(positions, values.detach())
-        log_sigma = self.pick(self.log_sigma, positions)
-        terms = values * torch.exp(-2 * log_sigma) / 2
-        # softplus(2 log s) = log(1 + s²)
-        log_terms = log_sigma if self.form == "kendall" else nn.functional.softplus(2 * log_sigma)
-        return (self.pick(self.preferences, positions) * (terms + log_terms)).sum()
+    def weight(self, s: Tensor) -> Tensor:
+        """Returns 1/(2 s²) of log s."""
+        return torch.exp(-2 * s) / 2
 
-    def _start(self, positions: list[int], values: Tensor) -> None:
-        new = ~self.pick(self.started, positions)
-        bad = new & ~(values > 0)
-        if self.non_finite == "refuse" and bool(bad.any()):
-            k = int(bad.nonzero()[0, 0])
-            found = f"{float(values[k]):g} above it for {self.tasks[positions[k]]!r}"
-            raise ValueError(f"losses: want more than the floor where init is 'auto', got {found}")
+    def regulariser(self, s: Tensor) -> Tensor:
+        """Returns log s, or log(1 + s²), of log s."""
+        return s if self.form == "kendall" else nn.functional.softplus(2 * s)
+
+    def best(self, values: Tensor) -> Tensor:
+        """Returns log s with s² = L, or 2 s⁴ = L (1 + s²) in the revised form."""
         if self.form == "kendall":
-            best = values.log() / 2
-        else:
-            # d/ds of L/(2s²) + log(1+s²) is 0 at 2 s⁴ = L (1 + s²).
-            best = ((values + (values.square() + 8 * values).sqrt()) / 4).log() / 2
-        with torch.no_grad():
-            kept = self.pick(self.log_sigma, positions)
-            self.put(self.log_sigma, positions, torch.where(new, best.to(kept.dtype), kept))
-            self.put(self.started, positions, torch.ones_like(new))
-
-    def coefficients(self) -> dict[str, float]:
-        """Returns p/(2 s²) by task."""
-        return self.by_task(self.preferences * torch.exp(-2 * self.log_sigma) / 2)
+            return values.log() / 2
+        return ((values + (values.square() + 8 * values).sqrt()) / 4).log() / 2
 
     def sigma(self) -> dict[str, float]:
         """Returns s by task."""
         return self.by_task(self.log_sigma.exp())
 
-    def param_groups(self) -> list[dict[str, object]]:
-        """Returns log s as a group for the optimiser, with its own learning rate and no weight decay."""
-        return [{"params": [self.log_sigma], "lr": self.learning_rate, "weight_decay": 0.0}]
 
-
-class UncertaintyConfig(BalancerConfig):
+class UncertaintyConfig(LearnedScaleConfig):
     """Configuration of `UncertaintyWeighting`."""
 
     kind: Literal["uncertainty"] = "uncertainty"
     form: Form = "kendall"
-    init: Init = "given"
     log_sigma: Numbers = Field(default_factory=dict)
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
 
     def build(self, tasks: Sequence[str]) -> UncertaintyWeighting:
         """Makes the balancer."""

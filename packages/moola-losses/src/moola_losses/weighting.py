@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from moola_losses.balancer import Balancer, BalancerConfig, Options
+from moola_losses.ranks import across_ranks, taken_from
 
 Normalise = Literal["mean1", "sum1"]
 
@@ -26,7 +27,8 @@ class Weighting(Balancer):
     """sum_k p_k w_k (L_k - b_k) with preference p, floor b and a weight w made of the losses' values.
 
     The weights are constants to autograd: the gradient is the weighted sum of the tasks' gradients. In
-    evaluation mode nothing is learnt and nothing is recorded.
+    evaluation mode nothing is learnt and nothing is recorded. Where several processes train together, all of
+    them make their weights of the mean losses, one small exchange a step, and so have the same.
 
     Args:
         tasks: Names.
@@ -59,15 +61,15 @@ class Weighting(Balancer):
     def forward(self, losses: Mapping[str, Tensor | None]) -> Tensor:
         """Returns the weighted sum of what the present tasks' losses have above their floors."""
         positions, values = self.present(losses)
-        weights = self.weigh(positions, self.checked(positions, values.detach()))
-        weights = weights * self.pick(self.preferences, positions)
+        seen, means = across_ranks(positions, values.detach(), tasks=len(self.tasks))
+        weights = self.weigh(seen, self.checked(seen, means)) * self.pick(self.preferences, seen)
         if self.normalise is not None:
             weights = weights / weights.sum()
             if self.normalise == "mean1":
-                weights = weights * len(positions)
+                weights = weights * len(seen)
         if self.training:
-            self.put(self.last, positions, weights)
-        return (weights * values).sum()
+            self.put(self.last, seen, weights)
+        return (taken_from(weights, seen, positions) * values).sum()
 
     @abstractmethod
     def weigh(self, positions: list[int], values: Tensor) -> Tensor:
