@@ -97,8 +97,8 @@ def test_run_lengths_are_geometric_below_the_longest():
     masking = Masking(pattern="runs", ratio=0.004, stop=0.4, longest=4)
     hidden = draw_hidden(torch.ones(3000, 1000, dtype=torch.bool), masking, seed=0)
     assert (hidden.sum(1) == 4).all()
-    # Four bars are hidden, so a window shows a run of 4 if its first run had 4, and hardly otherwise: runs side by
-    # side are rare in 1,000 bars.
+    # Four bars are hidden: a window shows a run of 4 if its first run had 4, and hardly otherwise, as runs
+    # side by side are rare in 1,000 bars.
     full = (hidden.unfold(1, 4, 1).all(2)).any(1).double().mean().item()
     share = 0.4 * 0.6**3 / (1 - 0.6**4)
     assert full == pytest.approx(share, abs=5 * (share / 3000) ** 0.5 + 0.005)

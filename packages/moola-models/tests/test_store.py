@@ -1,18 +1,19 @@
 import json
 import os
 import shutil
-import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from moola_models import store
 from moola_models.config import JadeConfig, brief_heads
 from moola_models.jade import Jade
-from moola_models.store import load_card, load_model, save_model
+from moola_models.migrations import STEPS
+from moola_models.store import load_balancer, load_card, load_model, load_tensors, save_model
 
 
 def make(seed=0):
@@ -70,13 +71,136 @@ def test_a_new_process_gives_identical_outputs(folder, tmp_path, hash_seed):
             assert np.array_equal(found[name], output.detach().numpy())
 
 
-def test_a_reader_without_this_package_finds_the_weights(folder):
-    raw = (folder / "model.safetensors").read_bytes()
-    (size,) = struct.unpack("<Q", raw[:8])
-    entry = json.loads(raw[8 : 8 + size])["lstm.weight_ih_l0"]
-    begin, end = entry["data_offsets"]
-    weights = np.frombuffer(raw[8 + size + begin : 8 + size + end], "<f4").reshape(entry["shape"])
-    assert np.array_equal(weights, make().lstm.weight_ih_l0.detach().numpy())
+READER = """
+import json, struct, sys
+import numpy as np
+
+raw = open(sys.argv[1] + "/model.safetensors", "rb").read()
+(size,) = struct.unpack("<Q", raw[:8])
+tensors = {}
+for name, entry in json.loads(raw[8 : 8 + size]).items():
+    if name != "__metadata__":
+        begin, end = (8 + size + offset for offset in entry["data_offsets"])
+        tensors[name] = np.frombuffer(raw[begin:end], "<f4").reshape(entry["shape"])
+"""
+
+
+def test_ten_lines_without_this_package_read_the_weights(folder, tmp_path):
+    assert len(READER.strip().splitlines()) <= 10
+    code = (
+        "import sys\n"
+        "sys.modules['moola_models'] = sys.modules['torch'] = sys.modules['safetensors'] = None\n"
+        f"{READER}\n"
+        "np.savez(sys.argv[2], **tensors)\n"
+    )
+    result = tmp_path / "weights.npz"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(folder), str(result)], check=True)
+    state = make().state_dict()
+    with np.load(result) as found:
+        assert set(found.files) == set(state)
+        assert all(np.array_equal(found[name], tensor.numpy()) for name, tensor in state.items())
+
+
+def test_the_blocked_process_really_has_no_such_package():
+    code = "import sys; sys.modules['moola_models'] = None; import moola_models"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ModuleNotFoundError" in done.stderr
+
+
+@pytest.mark.parametrize("saved", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("asked", [None, torch.float32, torch.bfloat16])
+def test_floating_types_are_turned_on_request(tmp_path, saved, asked):
+    model = make().to(saved)
+    again = load_model(save_model(model, tmp_path / "model"), dtype=asked)
+    for name, tensor in again.state_dict().items():
+        wanted = model.state_dict()[name]
+        assert torch.equal(tensor, wanted if asked is None else wanted.to(asked))
+        assert tensor.dtype == (asked or saved)
+
+
+def test_half_precision_weights_give_nearly_the_same_outputs(tmp_path):
+    x = torch.randn(2, 9, 5)
+    again = load_model(save_model(make().to(torch.bfloat16), tmp_path / "model"), dtype=torch.float32)
+    for a, b in zip(make().eval()(x), again(x), strict=True):
+        torch.testing.assert_close(a, b, rtol=0.1, atol=0.05)
+
+
+def test_a_type_that_is_not_floating_is_refused(folder):
+    with pytest.raises(TypeError, match=r"dtype: want a floating type, got torch.int8"):
+        load_model(folder, dtype=torch.int8)
+
+
+def test_tensors_come_without_building_a_model(folder):
+    state = make().state_dict()
+    found = load_tensors(folder)
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[name], state[name]) for name in state)
+
+
+class Balancer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.log_sigma = nn.Parameter(torch.tensor([-0.3, 0.0]))
+        self.register_buffer("steps", torch.tensor(7))
+
+
+@pytest.fixture
+def balanced(tmp_path):
+    return save_model(make(), tmp_path / "balanced", balancer=Balancer())
+
+
+def test_a_balancers_state_comes_back(balanced):
+    found = load_balancer(balanced)
+    assert found["steps"] == 7
+    torch.testing.assert_close(found["log_sigma"], torch.tensor([-0.3, 0.0]))
+    assert equal(load_model(balanced), make())
+
+
+def test_a_folder_without_balancer_says_so(folder):
+    with pytest.raises(FileNotFoundError, match=r"want a model folder with balancer.safetensors"):
+        load_balancer(folder)
+
+
+def test_any_flipped_byte_of_a_balancer_is_refused(balanced):
+    path = balanced / "balancer.safetensors"
+    content = path.read_bytes()
+    for position in range(len(content)):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
+        with pytest.raises(ValueError, match=r"balancer.safetensors: want sha256"):
+            load_model(balanced)
+
+
+def test_a_balancer_lost_or_slipped_in_is_refused(balanced, folder):
+    shutil.copy(balanced / "balancer.safetensors", folder)
+    with pytest.raises(ValueError, match=r"SHA256SUMS: want one sha256 sum for each of .*balancer"):
+        load_model(folder)
+    (balanced / "balancer.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"SHA256SUMS: want one sha256 sum"):
+        load_model(balanced)
+
+
+def test_a_folder_of_an_earlier_layout_is_read_by_the_steps_from_it(folder, monkeypatch):
+    """A made-up layout 0: the hidden size stood under "units", the LSTM was called "rnn"."""
+
+    def from_0(saved):
+        model = dict(saved.settings["model"])
+        model["hidden"] = model.pop("units")
+        tensors = {name.replace("rnn.", "lstm."): tensor for name, tensor in saved.tensors.items()}
+        return saved._replace(settings=saved.settings | {"model": model}, tensors=tensors)
+
+    settings = json.loads((folder / "config.json").read_text()) | {"schema_version": 0}
+    settings["model"]["units"] = settings["model"].pop("hidden")
+    (folder / "config.json").write_text(json.dumps(settings))
+    old = {name.replace("lstm.", "rnn."): tensor for name, tensor in make().state_dict().items()}
+    (folder / "model.safetensors").write_bytes(store.save(old))
+    resum(folder)
+    with pytest.raises(
+        ValueError, match=r"config.json: want schema_version 1, got 0, and no step leads on from 0"
+    ):
+        load_model(folder)
+    monkeypatch.setitem(STEPS, 0, from_0)
+    assert equal(load_model(folder), make())
+    assert load_tensors(folder).keys() == make().state_dict().keys()
 
 
 def test_the_card_comes_back(folder):

@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from moola_models.masked_reconstruction import Encoder
+from moola_models.masked_reconstruction import Encodes
 from moola_models.masking import Masking, draw_hidden
 
 View = Callable[[Tensor, Tensor], Tensor]
@@ -99,7 +99,7 @@ class Contrastive(nn.Module):
 
     def vectors(self, x_BKF: Tensor, *, lengths: Tensor | None = None) -> Tensor:
         """Returns one vector per window, (B, D): the projected mean state of its valid bars."""
-        z_BKR = cast(Encoder, self.encoder).encode(x_BKF, lengths=lengths)
+        z_BKR = cast(Encodes, self.encoder).encode(x_BKF, lengths=lengths)
         if lengths is None:
             mean_BR = z_BKR.mean(1)
         else:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from moola_models.masking import Masking, draw_hidden
 
 
-class Encoder(Protocol):
+class Encodes(Protocol):
     """What can be pretrained: `Jade`, or any module with this method."""
 
     def encode(self, x_BKF: Tensor, *, lengths: Tensor | None = None) -> Tensor:
@@ -100,7 +100,7 @@ class MaskedReconstruction(nn.Module):
             lengths: Valid leading bars, (B,) int64; None: all.
         """
         seen_BKF = torch.where(hidden_BK[:, :, None], self.token.to(x_BKF.dtype), x_BKF)
-        z_BKR = cast(Encoder, self.encoder).encode(seen_BKF, lengths=lengths)
+        z_BKR = cast(Encodes, self.encoder).encode(seen_BKF, lengths=lengths)
         predicted: Tensor = self.readout(z_BKR).float() * self.scale
         return predicted
 

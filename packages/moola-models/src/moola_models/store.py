@@ -1,5 +1,8 @@
 """A model as a folder: ``model.safetensors``, ``config.json``, ``card.json`` and ``SHA256SUMS``.
 
+The card tells people what the model is. ``balancer.safetensors`` lies beside them where the state of a task
+balancer was saved too.
+
 Nothing is pickled and loading runs no code of the folder's. The sums are checked before anything is parsed
 (``sha256sum -c SHA256SUMS`` does the same), so a truncated or altered file is refused by name. Other files
 may lie beside these; loading does not look at them.
@@ -21,12 +24,15 @@ import torch
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor, nn
 
 from moola_models.config import JadeConfig
 from moola_models.jade import Jade
+from moola_models.migrations import Saved, migrate
 
 SCHEMA_VERSION = 1
 FILES = ("model.safetensors", "config.json", "card.json")
+BALANCER = "balancer.safetensors"
 SUMS = "SHA256SUMS"
 
 _JSON_OBJECT = TypeAdapter(dict[str, JsonValue])
@@ -37,6 +43,7 @@ def save_model(
     folder: str | os.PathLike[str],
     *,
     card: Mapping[str, JsonValue] | None = None,
+    balancer: nn.Module | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Writes a model so that it can be read in another process, version or language.
@@ -49,6 +56,7 @@ def save_model(
         model: Its parameters and buffers are saved in the types they have.
         folder: To be made; its parent must exist.
         card: What a reader should know of the model (data, scores, who, when), as JSON.
+        balancer: A task balancer whose parameters and buffers shall lie beside the model's.
         overwrite: Replace a model folder, and all that lies in it. Any other existing path is refused.
 
     Returns:
@@ -67,21 +75,7 @@ def save_model(
             raise FileExistsError(f"folder: want a model folder to overwrite, got {target} without {SUMS}")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"folder: want an existing parent, got {target.parent}")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    settings = {
-        "schema_version": SCHEMA_VERSION,
-        "package": "moola-models",
-        "package_version": version("moola-models"),
-        "model": model.config.model_dump(mode="json"),
-    }
-    contents = {
-        "model.safetensors": save(tensors),
-        "config.json": _to_json("config", settings),
-        "card.json": _to_json("card", {} if card is None else dict(card)),
-    }
-    sums = "".join(f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n" for name in FILES)
-    contents[SUMS] = sums.encode()
-
+    contents = _contents(model, {} if card is None else card, balancer)
     draft = target.parent / f".{target.name}.new-{uuid.uuid4().hex}"
     draft.mkdir()
     try:
@@ -105,28 +99,32 @@ def save_model(
     return target
 
 
-def load_model(folder: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Jade:
+def load_model(
+    folder: str | os.PathLike[str],
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Jade:
     """Reads a model that `save_model` wrote; it comes back in evaluation mode.
 
     Args:
         folder: The model's folder.
         device: Where its parameters shall lie.
+        dtype: Floating type that its floating tensors are turned into; None: as saved.
 
     Returns:
-        The model, with the saved values and types.
+        The model, with the saved values.
 
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If a file is not what was written, or was written by a later schema.
+        TypeError: If `dtype` is no floating type.
     """
+    if dtype is not None and not dtype.is_floating_point:
+        raise TypeError(f"dtype: want a floating type, got {dtype}")
     source = Path(folder)
-    contents = _read_checked(source)
-    config = _read_config(source, contents["config.json"])
-    try:
-        tensors = load(contents["model.safetensors"])
-    except SafetensorError as error:
-        raise ValueError(f"{source / 'model.safetensors'}: want a safetensors file, got {error}") from None
-    model = Jade(config, seed=0)
+    settings, tensors = _read_saved(source)
+    model = Jade(_config_of(source, settings), seed=0)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if wanted != found:
@@ -137,7 +135,31 @@ def load_model(folder: str | os.PathLike[str], *, device: str | torch.device = "
             f"got {found.get(name)} ({len(differ)} tensors differ)"
         )
     model.load_state_dict(tensors, strict=True, assign=True)
-    return model.to(device).eval()
+    return model.to(device, dtype).eval()
+
+
+def load_tensors(folder: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Reads a model's tensors by name, checked and in this version's layout, without building the model.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is not what was written, or was written by a later schema.
+    """
+    return _read_saved(Path(folder)).tensors
+
+
+def load_balancer(folder: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Reads the state of the balancer that was saved beside a model, by name.
+
+    Raises:
+        FileNotFoundError: If a file is missing, or no balancer was saved.
+        ValueError: If a file is not what was written.
+    """
+    source = Path(folder)
+    contents = _read_checked(source)
+    if BALANCER not in contents:
+        raise FileNotFoundError(f"folder: want a model folder with {BALANCER}, got {source}")
+    return _parse_tensors(source / BALANCER, contents[BALANCER])
 
 
 def load_card(folder: str | os.PathLike[str]) -> dict[str, JsonValue]:
@@ -150,40 +172,77 @@ def load_card(folder: str | os.PathLike[str]) -> dict[str, JsonValue]:
     return _JSON_OBJECT.validate_json(_read_checked(Path(folder))["card.json"])
 
 
+def _contents(model: Jade, card: Mapping[str, JsonValue], balancer: nn.Module | None) -> dict[str, bytes]:
+    """Makes the content of every file, by name, the sums last."""
+    settings = {
+        "schema_version": SCHEMA_VERSION,
+        "package": "moola-models",
+        "package_version": version("moola-models"),
+        "model": model.config.model_dump(mode="json"),
+    }
+    contents = {
+        "model.safetensors": _tensor_bytes(model),
+        "config.json": _to_json("config", settings),
+        "card.json": _to_json("card", dict(card)),
+    }
+    if balancer is not None:
+        contents[BALANCER] = _tensor_bytes(balancer)
+    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items())
+    return contents | {SUMS: sums.encode()}
+
+
+def _tensor_bytes(module: nn.Module) -> bytes:
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()})
+
+
 def _read_checked(source: Path) -> dict[str, bytes]:
     """Reads the folder's files once, each compared with its sum."""
     for name in (*FILES, SUMS):
         if not (source / name).is_file():
             raise FileNotFoundError(f"folder: want a model folder with {name}, got {source}")
     listed = (source / SUMS).read_bytes()
-    lines = [b"([0-9a-f]{64})  " + re.escape(name.encode()) + b"\n" for name in FILES]
-    match = re.fullmatch(b"".join(lines), listed)
-    if match is None:
-        raise ValueError(f"{source / SUMS}: want one sha256 sum for each of {', '.join(FILES)}")
-    contents = {name: (source / name).read_bytes() for name in FILES}
-    for name, wanted in zip(FILES, match.groups(), strict=True):
-        found = hashlib.sha256(contents[name]).hexdigest()
-        if found != wanted.decode():
-            raise ValueError(f"{source / name}: want sha256 {wanted.decode()}, got {found}: the file changed")
+    lines = [b"([0-9a-f]{64})  " + re.escape(name.encode()) + b"\n" for name in (*FILES, BALANCER)]
+    match = re.fullmatch(b"".join(lines[:-1]) + b"(?:" + lines[-1] + b")?", listed)
+    if match is None or (source / BALANCER).is_file() != (match[len(lines)] is not None):
+        files = ", ".join((*FILES, BALANCER) if (source / BALANCER).is_file() else FILES)
+        raise ValueError(f"{source / SUMS}: want one sha256 sum for each of {files}")
+    wanted = {name: match[i + 1].decode() for i, name in enumerate((*FILES, BALANCER)) if match[i + 1]}
+    contents = {name: (source / name).read_bytes() for name in wanted}
+    for name, content in contents.items():
+        found = hashlib.sha256(content).hexdigest()
+        if found != wanted[name]:
+            raise ValueError(f"{source / name}: want sha256 {wanted[name]}, got {found}: the file changed")
     return contents
 
 
-def _read_config(source: Path, content: bytes) -> JadeConfig:
+def _read_saved(source: Path) -> Saved:
+    """Reads settings and tensors, checked, in this version's layout."""
+    contents = _read_checked(source)
     path = source / "config.json"
-    settings = _JSON_OBJECT.validate_json(content)
+    settings = _JSON_OBJECT.validate_json(contents["config.json"])
     if settings.get("package") != "moola-models":
         raise ValueError(f"{path}: want a model of moola-models, got {settings.get('package')!r}")
-    if settings.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(
-            f"{path}: want schema_version {SCHEMA_VERSION}, got {settings.get('schema_version')!r}; "
-            f"written by moola-models {settings.get('package_version')}"
-        )
+    saved = Saved(settings, _parse_tensors(source / "model.safetensors", contents["model.safetensors"]))
+    try:
+        return migrate(saved, to=SCHEMA_VERSION)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _parse_tensors(path: Path, content: bytes) -> dict[str, Tensor]:
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: want a safetensors file, got {error}") from None
+
+
+def _config_of(source: Path, settings: Mapping[str, JsonValue]) -> JadeConfig:
     try:
         return JadeConfig.model_validate(settings.get("model"))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{path}: model: {where}: {first['msg']}") from None
+        raise ValueError(f"{source / 'config.json'}: model: {where}: {first['msg']}") from None
 
 
 def _to_json(name: str, value: Mapping[str, object]) -> bytes:
