@@ -51,9 +51,9 @@ class EncoderConfig(BaseModel, ABC):
         """Globs of the parameter names of every layer, the one next to the features first."""
 
 
-def valid_bars(x_BKF: Tensor, lengths: Tensor) -> Tensor:
-    """True where a bar belongs to its window, bool (B, K)."""
-    return torch.arange(x_BKF.shape[1], device=x_BKF.device) < lengths.to(x_BKF.device)[:, None]
+def valid_bars(like: Tensor, lengths: Tensor) -> Tensor:
+    """True where a bar belongs to its window, bool (B, K), for a tensor (B, K, …) on its device."""
+    return torch.arange(like.shape[1], device=like.device) < lengths.to(like.device)[:, None]
 
 
 def blank_padding(x_BKF: Tensor, lengths: Tensor | None) -> Tensor:

@@ -8,10 +8,13 @@ from importlib.metadata import entry_points
 from pydantic import ValidationError
 
 from moola_models.bar_heads import CountdownHeadConfig, SpanHeadConfig
+from moola_models.bar_pointers_heads import EndPointersHeadConfig, SoftPointersHeadConfig
 from moola_models.bio_head import BioHeadConfig
+from moola_models.bucket_head import BucketHeadConfig
 from moola_models.crf_head import CrfHeadConfig
 from moola_models.heads import HeadConfig
 from moola_models.pointers_head import PointersHeadConfig
+from moola_models.scalar_countdown_head import ScalarCountdownHeadConfig
 from moola_models.segment_head import SegmentHeadConfig
 from moola_models.semi_markov_head import SemiMarkovHeadConfig
 from moola_models.type_head import TypeHeadConfig
@@ -22,8 +25,12 @@ GROUP = "moola_models.heads"
 BUILT_IN: Mapping[str, type[HeadConfig]] = {
     "type": TypeHeadConfig,
     "pointers": PointersHeadConfig,
+    "pointers_soft": SoftPointersHeadConfig,
+    "pointers_ends": EndPointersHeadConfig,
     "span": SpanHeadConfig,
     "countdown": CountdownHeadConfig,
+    "countdown_scalar": ScalarCountdownHeadConfig,
+    "countdown_buckets": BucketHeadConfig,
     "span_crf": CrfHeadConfig,
     "span_bio": BioHeadConfig,
     "span_segment": SegmentHeadConfig,
