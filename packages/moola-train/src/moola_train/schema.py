@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from moola_train._arrays import Arr, Boundary, Dim
 
@@ -47,3 +47,24 @@ class Record(BaseModel):
     name: str
     value: float | None
     """None stands for an undefined (not a number) value: JSON has no NaN."""
+
+
+class SweepRow(BaseModel):
+    """One job of a sweep: a file ``rows/KEY.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    key: str
+    """Made from the parameters; the same job has the same key in every sweep."""
+    parameters: dict[str, JsonValue]
+    status: Literal["done", "failed"]
+    result: dict[str, JsonValue] | None
+    """What the function returned; a number that is not finite is None. None of a failed job."""
+    error: str | None
+    """Type and message of what ended the job, then the traceback or the end of the log."""
+    attempt: int
+    """1 for the first time the job was tried."""
+    seconds: float
+    cpu_seconds: float
+    """Of the worker during the job; 0 where the worker died."""
