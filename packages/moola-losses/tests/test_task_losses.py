@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from torch.nn import functional
 
 from moola_losses import BarBCE, CrossEntropy, Huber, LogLikelihood, LossSum, UnitHuber
+from moola_losses.countdown_buckets import CountdownBuckets
+from moola_losses.dice import Dice
 
 B, K, C = 6, 7, 3
 
@@ -22,7 +24,9 @@ def case(loss):
     """An output and a target that fit the loss."""
     if isinstance(loss, CrossEntropy):
         return draw(B, C), torch.arange(B) % C
-    if isinstance(loss, BarBCE):
+    if isinstance(loss, CountdownBuckets):
+        return draw(B, K, 11), draw(B, K, seed=1) * 15
+    if isinstance(loss, BarBCE | Dice):
         return draw(B, K), draw(B, K, seed=1).sigmoid()
     if isinstance(loss, LogLikelihood):
         return -draw(B).abs(), torch.zeros(B, K)
@@ -38,6 +42,14 @@ LOSSES = [
     BarBCE(pos_weight=13.1),
     LogLikelihood(),
     LogLikelihood(per="bar"),
+    CrossEntropy(gamma=2.0),
+    Huber(reduction="window_mean"),
+    BarBCE(gamma=1.5, pos_weight=3.0),
+    BarBCE(reduction="window_mean"),
+    BarBCE(reduction="window_sum"),
+    Dice(),
+    CountdownBuckets(),
+    CountdownBuckets(softness=0.7, band=20, reduction="window_mean"),
 ]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=repr)
 KNOWN = torch.tensor([True, False, True, True, False, True])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from moola_losses.focal import least_classes
 from moola_losses.protocol import LossSum, add_up, full_precision, weigh
 
 
@@ -45,9 +47,34 @@ class LogLikelihood:
                 f"output: want log-likelihoods of shape ({B},), got {tuple(output.shape)}; was the model "
                 "called without targets?"
             )
+        weights_B, bars = self._weigh(target, mask, weight)
+        loss = add_up(-full_precision(output), weights_B)
+        return LossSum(loss.total, loss.weight * bars)
+
+    def floor(self, target: Tensor, mask: Tensor, weight: Tensor, /) -> LossSum:
+        """Returns 0: a head may give a discrete target the probability 1."""
+        weights_B, bars = self._weigh(target, mask, weight)
+        return LossSum(torch.zeros((), dtype=torch.float64, device=target.device), weights_B.sum() * bars)
+
+    def constant(self, target: Tensor, mask: Tensor, weight: Tensor, /) -> LossSum:
+        """Returns the value of the best head that draws every bar's tag alone, from the same odds.
+
+        Raises:
+            ValueError: If a known target is no whole number of at least 0: tags are discrete.
+        """
+        weights_B, bars = self._weigh(target, mask, weight)
+        known = weights_B > 0
+        tags = target[known].flatten(1)
+        if tags.is_floating_point() and not bool((tags == tags.round()).all()):
+            raise ValueError("target: want discrete tags, got soft marks; their code length is not defined")
+        masses = torch.bincount(
+            tags.long().flatten(), weights=weights_B[known].double().repeat_interleave(tags.shape[1])
+        )
+        return LossSum(least_classes(masses, gamma=0.0), weights_B.sum() * bars)
+
+    def _weigh(self, target: Tensor, mask: Tensor, weight: Tensor) -> tuple[Tensor, int]:
+        B = target.shape[0]
         if mask.shape == target.shape:
             mask = mask.reshape(B, -1).all(1)
-        weights_B = weigh(mask, weight, target=output)
-        loss = add_up(-full_precision(output), weights_B)
         bars = target[0].numel() if self.per == "bar" and B else 1
-        return LossSum(loss.total, loss.weight * bars)
+        return weigh(mask, weight, target=target.reshape(B, -1)[:, 0] if target.ndim > 1 else target), bars

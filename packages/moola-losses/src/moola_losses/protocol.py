@@ -6,10 +6,13 @@ end. B batch; a target has shape (B, …).
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+Reduction = Literal["element", "window_mean", "window_sum"]
+"""What the weight counts: elements; windows, each by the mean or by the sum over its known elements."""
 
 
 class LossSum(NamedTuple):
@@ -43,6 +46,27 @@ class TaskLoss(Protocol):
         ...
 
 
+@runtime_checkable
+class BoundedLoss(Protocol):
+    """A task loss that knows between which values it moves. A plain function need not.
+
+    Every class of this package's losses has both methods. They look at targets only, run without gradient and
+    in 64 bits, and cost more than the loss: call them when something is to be judged, not at every step.
+    """
+
+    def __call__(self, output: Tensor, target: Tensor, mask: Tensor, weight: Tensor, /) -> LossSum:
+        """As `TaskLoss`."""
+        ...
+
+    def floor(self, target: Tensor, mask: Tensor, weight: Tensor, /) -> LossSum:
+        """Returns the least value any output can reach on these targets: 0, or the entropy of soft ones."""
+        ...
+
+    def constant(self, target: Tensor, mask: Tensor, weight: Tensor, /) -> LossSum:
+        """Returns the value of the best output that is the same for every example."""
+        ...
+
+
 def weigh(mask: Tensor, weight: Tensor, *, target: Tensor) -> Tensor:
     """Spreads mask and example weights over the elements of a target.
 
@@ -69,11 +93,29 @@ def weigh(mask: Tensor, weight: Tensor, *, target: Tensor) -> Tensor:
     return torch.where(known, weight.reshape(B, *ones), 0).expand(target.shape)
 
 
-def add_up(element_losses: Tensor, weights: Tensor) -> LossSum:
+def reduced(weights: Tensor, *, reduction: Reduction) -> tuple[Tensor, Tensor]:
+    """Turns element weights into those of a reduction.
+
+    Args:
+        weights: What `weigh` gave, (B, …).
+        reduction: See `Reduction`.
+
+    Returns:
+        What each element loss is multiplied by, (B, …), and the sum of weights, scalar.
+    """
+    if reduction == "element":
+        return weights, weights.sum()
+    inner = tuple(range(1, weights.ndim))
+    known = (weights > 0).sum(inner, keepdim=True).clamp(min=1) if inner else 1
+    shares = weights / known
+    return (shares if reduction == "window_mean" else weights), shares.sum()
+
+
+def add_up(element_losses: Tensor, weights: Tensor, *, reduction: Reduction = "element") -> LossSum:
     """Adds weighted element losses up; an element of weight 0 adds nothing, whatever its loss."""
+    factors, weight = reduced(weights, reduction=reduction)
     # Multiplying would make 0 * nan = nan of a masked element.
-    each = torch.where(weights > 0, element_losses * weights, 0)
-    return LossSum(each.sum(), weights.sum())
+    return LossSum(torch.where(weights > 0, element_losses * factors, 0).sum(), weight)
 
 
 def same_shape(output: Tensor, target: Tensor) -> None:
