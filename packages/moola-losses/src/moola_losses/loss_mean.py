@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+Prenorm = Literal["first", "ema"]
 
 
 class LossMean(nn.Module):
@@ -64,3 +67,16 @@ class LossMean(nn.Module):
                 else:
                     buffer[at] = new
         return total / mass
+
+
+def prenormaliser(tasks: int, prenorm: Prenorm | None, *, momentum: float) -> LossMean | None:
+    """Makes what methods that compare losses of different units divide them by.
+
+    Raises:
+        ValueError: If `prenorm` is another word or the momentum is out of range.
+    """
+    if prenorm is None:
+        return None
+    if prenorm not in ("first", "ema"):
+        raise ValueError(f"prenorm: want 'first', 'ema' or None, got {prenorm!r}")
+    return LossMean(tasks, momentum=momentum if prenorm == "ema" else None)

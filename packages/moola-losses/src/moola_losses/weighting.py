@@ -80,13 +80,17 @@ class Weighting(Balancer):
             values: What their losses have above their floors, without graph; positive if so claimed.
         """
 
+    def wants_positive(self) -> bool:
+        """Says whether losses must be above their floors, with the balancer's settings."""
+        return self.claims.positive
+
     def checked(self, positions: list[int], values: Tensor) -> Tensor:
         """Lifts values to `least`, or refuses those that are not positive, if the method needs positive ones.
 
         Raises:
             ValueError: If a value is 0 or less, `least` is None and `non_finite` is "refuse".
         """
-        if not self.claims.positive:
+        if not self.wants_positive():
             return values
         if self.least is not None:
             return values.clamp(min=self.least)
