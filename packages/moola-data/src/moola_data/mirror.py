@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
 import numpy.typing as npt
 
 from moola_data.features import FeatureSet, feature_set
-from moola_data.schema import Bars, WindowSet, WindowSpans
+from moola_data.schema import Bars, WindowSet
+from moola_data.window_join import join
 from moola_data.window_subset import select
 
-T = TypeVar("T", bound=np.generic)
 Float = npt.NDArray[np.float32]
 
 
@@ -100,28 +98,4 @@ def with_mirrored(window_set: WindowSet, *, features: str | FeatureSet | None = 
     chosen = window_set.feature_set if features is None else features
     image = mirror_features(window_set.features, window_set.feature_names, features=chosen)
     copies = select(window_set, window_set.split == 0)
-    n, bars = len(window_set), len(window_set.features)
-    spans, others = window_set.spans, copies.spans
-    return window_set.model_copy(
-        update={
-            "features": np.concatenate([window_set.features, image]),
-            "starts": np.concatenate([window_set.starts, copies.starts + bars]),
-            "targets": _joined(window_set.targets, copies.targets),
-            "masks": _joined(window_set.masks, copies.masks),
-            "weight": np.concatenate([window_set.weight, copies.weight]),
-            "group": np.concatenate([window_set.group, copies.group]),
-            "split": np.concatenate([window_set.split, copies.split]),
-            "spans": WindowSpans(
-                window=np.concatenate([spans.window, others.window + n]),
-                start=np.concatenate([spans.start, others.start]),
-                end=np.concatenate([spans.end, others.end]),
-                type=np.concatenate([spans.type, others.type]),
-                weight=np.concatenate([spans.weight, others.weight]),
-                cut=np.concatenate([spans.cut, others.cut]),
-            ),
-        }
-    )
-
-
-def _joined(first: dict[str, npt.NDArray[T]], second: dict[str, npt.NDArray[T]]) -> dict[str, npt.NDArray[T]]:
-    return {name: np.concatenate([array, second[name]]) for name, array in first.items()}
+    return join(window_set, copies.model_copy(update={"features": image, "purged": {}}))
