@@ -4,8 +4,16 @@ import pytest
 from pydantic import ValidationError
 
 from moola_models.bar_heads import SpanHeadConfig
-from moola_models.config import JadeConfig, compact, core, origin_compact, origin_core, origin_wide
+from moola_models.config import JadeConfig, compact, core
 from moola_models.heads import HeadConfig
+from moola_models.origin import (
+    origin_compact,
+    origin_core,
+    origin_forward,
+    origin_net,
+    origin_plain,
+    origin_wide,
+)
 from moola_models.registry import BUILT_IN, head_class, resolve_head
 from moola_models.type_head import TypeHeadConfig
 
@@ -16,6 +24,9 @@ CONFIGS = [
     origin_compact(),
     origin_core(),
     origin_wide(),
+    origin_plain(pointers=True),
+    origin_net(),
+    origin_forward(),
 ]
 
 

@@ -2,17 +2,17 @@ import pytest
 import torch
 
 from moola_models.bar_heads import CountdownHeadConfig, SpanHeadConfig
-from moola_models.config import (
-    JadeConfig,
-    brief_heads,
-    compact,
-    core,
-    origin_compact,
-    origin_core,
-    origin_wide,
-)
+from moola_models.config import JadeConfig, brief_heads, compact, core
 from moola_models.crf_head import CrfHeadConfig
 from moola_models.jade import Jade, JadeCompact, JadeCore
+from moola_models.origin import (
+    origin_compact,
+    origin_core,
+    origin_forward,
+    origin_net,
+    origin_plain,
+    origin_wide,
+)
 from moola_models.pointers_head import PointersHeadConfig
 from moola_models.type_head import TypeHeadConfig
 
@@ -55,6 +55,16 @@ def x():
         (origin_core(11, pointers=True), 540_933),
         (origin_compact(12), 97_543),
         (origin_wide(12), 557_959),
+        (compact(11, span="crf"), 96_976),
+        (compact(10, span="crf"), 96_208),
+        (core(12, heads=(TYPE, POINTERS)), 541_957),
+        (origin_plain(10), 83_523),
+        (origin_plain(10, pointers=True), 83_909),
+        (origin_plain(12, pointers=True), 85_445),
+        (origin_net(), 565_636),
+        (origin_net(hidden=64, pointers=False), 143_554),
+        (origin_net(layers=1), 170_372),
+        (origin_forward(), 85_380),
     ],
 )
 def test_parameter_counts(config, wanted):
@@ -283,3 +293,18 @@ def test_heads_with_own_names_stand_beside_each_other(x):
         heads=(SpanHeadConfig(name="a"), CountdownHeadConfig(name="b"), CrfHeadConfig(name="c")),
     )
     assert Jade(config)(x)._fields == ("a", "b", "c")
+
+
+def test_a_forward_lstm_knows_no_later_bar(x):
+    model = Jade(origin_forward(5)).eval()
+    later = x.clone()
+    later[:, 6:] += 1
+    torch.testing.assert_close(model.encode(later)[:, :6], model.encode(x)[:, :6], rtol=0, atol=0)
+    assert not torch.equal(model.encode(later)[:, 6:], model.encode(x)[:, 6:])
+
+
+def test_a_forward_lstm_ignores_padding(x):
+    model = Jade(origin_forward(5)).eval()
+    outputs, alone = model(x, lengths=torch.tensor([11, 4, 1])), model(x[1:2, :4])
+    for got, want in zip(outputs, alone, strict=True):
+        torch.testing.assert_close(got[1], want[0])

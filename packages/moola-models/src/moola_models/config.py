@@ -141,30 +141,3 @@ def core(
         layer_dropout=layer_dropout,
         dense_dropout=dense_dropout,
     )
-
-
-def origin_compact(input_size: int = 12, *, classes: int = 3, span: Span = "bars") -> JadeConfig:
-    """The first system's JadeCompact with four tasks.
-
-    Its configuration also asked for a recurrent dropout of 0.7, which acts between layers; it had one layer,
-    so nothing was dropped there and nothing is here.
-    """
-    return compact(input_size, classes=classes, span=span)
-
-
-def origin_core(input_size: int = 12, *, classes: int = 3, pointers: bool = False) -> JadeConfig:
-    """The first system's JadeCore: type, and pointers if asked, on two layers of 128."""
-    heads: tuple[HeadConfig, ...] = (TypeHeadConfig(classes=classes),)
-    return core(input_size, heads=(*heads, PointersHeadConfig()) if pointers else heads)
-
-
-def origin_wide(input_size: int = 12, *, classes: int = 3, span: Span = "bars") -> JadeConfig:
-    """The first system's widest run: two layers of 128 under the projection to 64, four tasks."""
-    return JadeConfig(
-        input_size=input_size,
-        hidden=128,
-        layers=2,
-        projection=64,
-        heads=brief_heads(classes=classes, span=span),
-        layer_dropout=0.7,
-    )

@@ -1,4 +1,4 @@
-"""The bidirectional LSTM, with a convolution before it if asked.
+"""The LSTM, in both directions unless asked otherwise, with a convolution before it if asked.
 
 B batch, K bars, F features, R width of a bar's state.
 """
@@ -33,10 +33,12 @@ class StemConfig(BaseModel):
 
 
 class LstmConfig(EncoderConfig):
-    """`torch.nn.LSTM` in both directions; `layer_dropout` acts between stacked layers."""
+    """`torch.nn.LSTM`; `layer_dropout` acts between stacked layers."""
 
     drops_inside_layers: ClassVar[bool] = False
     kind: Literal["lstm"] = "lstm"
+    directions: Literal["both", "forward"] = "both"
+    """With "forward" a bar's state knows no later bar, and its one direction has the whole width."""
     stem: StemConfig | None = None
 
     def check(self, sizes: Sizes) -> None:
@@ -44,7 +46,8 @@ class LstmConfig(EncoderConfig):
 
     def layer_patterns(self, layers: int) -> tuple[tuple[str, ...], ...]:
         """Globs of the parameter names of every layer; the stem goes with the first."""
-        own = [(f"lstm.*_l{layer}", f"lstm.*_l{layer}_reverse") for layer in range(layers)]
+        back = [f"lstm.*_l{layer}_reverse" for layer in range(layers if self.directions == "both" else 0)]
+        own = [(f"lstm.*_l{layer}", *back[layer : layer + 1]) for layer in range(layers)]
         return (("stem.*", *own[0]), *own[1:]) if self.stem else tuple(own)
 
     def build_stem(self, features: int) -> Stem | None:
@@ -55,11 +58,11 @@ class LstmConfig(EncoderConfig):
         """Makes the LSTM."""
         return nn.LSTM(
             sizes.features if self.stem is None else self.stem.width,
-            sizes.width // 2,
+            sizes.width // 2 if self.directions == "both" else sizes.width,
             num_layers=sizes.layers,
             dropout=sizes.dropout,
             batch_first=True,
-            bidirectional=True,
+            bidirectional=self.directions == "both",
         )
 
 

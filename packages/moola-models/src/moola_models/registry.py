@@ -60,7 +60,7 @@ def resolve_head(value: object) -> HeadConfig:
     """Turns a kind, a mapping with a ``kind`` or a finished configuration into a configuration.
 
     >>> resolve_head("type")
-    TypeHeadConfig(kind='type', name='type', classes=3)
+    TypeHeadConfig(kind='type', name='type', classes=3, hidden=None)
     >>> resolve_head({"kind": "type", "name": "origin", "classes": 2}).name
     'origin'
 
