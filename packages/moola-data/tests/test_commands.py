@@ -75,4 +75,4 @@ def test_a_missing_file_is_one_line_and_2(tmp_path, capsys, command):
     assert main([command, str(tmp_path / "none.csv")]) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
-    assert "path: want a file" in told
+    assert "bars: want a file" in told

@@ -164,7 +164,7 @@ def test_a_missing_column_and_a_file_that_is_none_are_refused(tmp_path):
     with pytest.raises(ValueError, match="got no 'label'"):
         read_origin(path)
     (tmp_path / "x.parquet").write_bytes(b"no parquet")
-    with pytest.raises(ValueError, match=r"want a readable \.parquet file, got x.parquet"):
+    with pytest.raises(ValueError, match=r"want a readable \.parquet file, got .*x\.parquet"):
         read_origin(tmp_path / "x.parquet")
     with pytest.raises(FileNotFoundError):
         read_origin(tmp_path / "y.parquet")

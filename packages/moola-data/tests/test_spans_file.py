@@ -121,8 +121,9 @@ def test_an_end_past_the_span_is_brought_inside(times):
         ("end", 7.5, r"end: want a whole bar number, got '?7.5'? in row 1"),
         ("start", "2024-03-01T09:30:10", r"start: want a whole bar number, got .* in row 1"),
         ("type", "expansion", r"type: want one of .*, got 'expansion' in row 1"),
-        ("weight", "heavy", r"weight: want a number >= 0, got 'heavy' in row 1"),
-        ("weight", -1, r"weight: want a number >= 0, got '?-1'? in row 1"),
+        ("weight", "heavy", r"weight: want a number >= 0, at most .*, got 'heavy' in row 1"),
+        ("weight", 1e39, r"weight: want a number >= 0, at most 3.4e\+38, got '?1e\+39'? in row 1"),
+        ("weight", -1, r"weight: want a number >= 0, at most .*, got '?-1'? in row 1"),
         ("symbol", "CL", r"symbol: want one of \('ES',\), got 'CL' in row 1"),
     ],
 )
@@ -202,6 +203,27 @@ def test_a_broken_file_is_refused(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=r"spans: want (a readable \.(csv|parquet) file|columns)"):
         read_spans(tmp_path / name, make_bars())
+
+
+def test_errors_show_cells_as_they_are_written():
+    """3.5, not np.float64(3.5)."""
+    for column, cells in {"start": [1, 3.5], "weight": [1, -0.5], "type": [None, 3.5]}.items():
+        table = pd.DataFrame({"start": [1, 2], "end": [5, 6]}).assign(**{column: cells})
+        with pytest.raises(ValueError, match=rf"{column}: want .* got -?\d\.5 in row 1"):
+            read_spans(table, make_bars())
+
+
+def test_a_time_of_no_bar_is_told_without_a_symbol_where_bars_have_none():
+    bars = make_bars().model_copy(update={"symbols": ("",)})
+    table = pd.DataFrame({"start": ["2020-01-01"], "end": ["2020-01-02"]})
+    with pytest.raises(ValueError, match="want the time of a bar, got 2020-01-01 in row 0"):
+        read_spans(table, bars)
+
+
+def test_a_file_with_semicolons_is_told_so(tmp_path):
+    (tmp_path / "s.csv").write_text("start;end\n1;2\n")
+    with pytest.raises(ValueError, match=r"s\.csv: want columns with commas between, got semicolons"):
+        read_spans(tmp_path / "s.csv", make_bars())
 
 
 def test_a_column_given_twice_is_refused(tmp_path):

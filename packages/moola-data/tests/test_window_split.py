@@ -159,7 +159,9 @@ def test_too_little_time_is_one_clear_error():
         split_windows(barred, spans_every(barred, 50, 3), length=100)
 
 
-@pytest.mark.parametrize("fractions", [(0.5, 0.5, 0.1), (1.0, 0.0, 0.0), (0.6, 0.4)])
+@pytest.mark.parametrize(
+    "fractions", [(0.5, 0.5, 0.1), (1.0, 0.0, 0.0), (0.6, 0.4), (float("nan"), 0.5, 0.5)]
+)
 def test_fractions_that_are_no_division_are_refused(fractions):
     with pytest.raises(ValueError, match="three positive numbers of sum 1"):
         block_parts(np.arange(10), fractions=fractions)

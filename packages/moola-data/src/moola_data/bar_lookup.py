@@ -11,6 +11,12 @@ from moola_data.schema import Bars
 Int = npt.NDArray[np.int64]
 
 
+def cell(column: pd.Series, i: int) -> object:
+    """Gives a cell of a table as a plain Python value, for errors: 3.5, not np.float64(3.5)."""
+    value = column.iloc[i]
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def first_bars(bars: Bars) -> Int:
     """Gives the first bar of each symbol, and behind them the number of bars.
 
@@ -41,7 +47,7 @@ def symbol_numbers(column: pd.Series, bars: Bars, *, row: Int) -> Int:
     found = [number.get(str(name), -1) for name in column]
     if -1 in found:
         i = found.index(-1)
-        raise ValueError(f"symbol: want one of {bars.symbols}, got {column.iloc[i]!r} in row {row[i]}")
+        raise ValueError(f"symbol: want one of {bars.symbols}, got {cell(column, i)!r} in row {row[i]}")
     return np.array(found, np.int64)
 
 
@@ -73,7 +79,7 @@ def bar_numbers(
         return _bars_at(column, bars, symbol=symbol, row=row)
     if not whole.all():
         i = int(np.flatnonzero(~whole)[0])
-        raise ValueError(f"{column.name}: want a whole bar number, got {column.iloc[i]!r} in row {row[i]}")
+        raise ValueError(f"{column.name}: want a whole bar number, got {cell(column, i)!r} in row {row[i]}")
     number = text.str.replace(r"\.0*$", "", regex=True).astype(np.int64).to_numpy()
     first = first_bars(bars)
     low = np.zeros(len(number), np.int64) if symbol is None else first[symbol]
@@ -81,7 +87,7 @@ def bar_numbers(
     outside = np.flatnonzero((number < 0) | (number >= high - low + past_end))
     if outside.size:
         i = int(outside[0])
-        of = "" if symbol is None else f" of {bars.symbols[symbol[i]]}"
+        of = "" if symbol is None else _of(bars, symbol[i])
         wanted = f"a bar in 0..{high[i] - low[i] - 1 + past_end}{of}"
         raise ValueError(f"{column.name}: want {wanted}, got {number[i]} in row {row[i]}")
     return (number + low).astype(np.int64)
@@ -101,12 +107,12 @@ def _bars_at(column: pd.Series, bars: Bars, *, symbol: Int | None, row: Int) -> 
         if zoned.any() and not zoned.all():
             i = int(np.flatnonzero(zoned != zoned[0])[0])
             wanted = "times that all have a zone, or none"
-            raise ValueError(f"{column.name}: want {wanted}, got {column.iloc[i]!r} in row {row[i]}")
+            raise ValueError(f"{column.name}: want {wanted}, got {cell(column, i)!r} in row {row[i]}")
     unreadable = np.flatnonzero(np.isnat(time))
     if unreadable.size:
         i = int(unreadable[0])
         wanted = "a whole bar number or an ISO 8601 time"
-        raise ValueError(f"{column.name}: want {wanted}, got {column.iloc[i]!r} in row {row[i]}")
+        raise ValueError(f"{column.name}: want {wanted}, got {cell(column, i)!r} in row {row[i]}")
     first = first_bars(bars)
     number = np.empty(len(time), np.int64)
     for one in np.unique(symbol):
@@ -116,8 +122,12 @@ def _bars_at(column: pd.Series, bars: Bars, *, symbol: Int | None, row: Int) -> 
     hit[hit] = bars.time[number[hit]] == time[hit]
     if not hit.all():
         i = int(np.flatnonzero(~hit)[0])
-        of = bars.symbols[symbol[i]]
-        raise ValueError(
-            f"{column.name}: want the time of a bar of {of}, got {column.iloc[i]} in row {row[i]}"
-        )
+        wanted = f"the time of a bar{_of(bars, symbol[i])}"
+        raise ValueError(f"{column.name}: want {wanted}, got {column.iloc[i]} in row {row[i]}")
     return number
+
+
+def _of(bars: Bars, symbol: np.integer) -> str:
+    """Says whose bars are meant, if their symbol has a name."""
+    name = bars.symbols[symbol]
+    return f" of {name}" if name else ""

@@ -54,7 +54,12 @@ def block_parts(
         ValueError: The fractions are not three positive numbers of sum 1, or there are fewer than three
             blocks.
     """
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+    # Written so that NaN fails too.
+    if (
+        len(fractions) != 3
+        or not all(share > 0 for share in fractions)
+        or not abs(sum(fractions) - 1) <= 1e-9
+    ):
         raise ValueError(f"fractions: want three positive numbers of sum 1, got {fractions}")
     blocks = int(block.max()) + 1 if len(block) else 0
     if blocks < len(PARTS):

@@ -22,9 +22,11 @@ from typing import Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from moola_data._arrays import Arr, Boundary
+from moola_data.bar_lookup import cell
 from moola_data.bars import make_bars
 from moola_data.schema import Bars, Spans
 from moola_data.spans import Int
@@ -83,8 +85,8 @@ def read_origin(
         raise FileNotFoundError(f"origin: want a file, got {file}")
     try:
         table: pd.DataFrame = pq.read_table(file).to_pandas()
-    except (OSError, ValueError) as error:
-        raise ValueError(f"origin: want a readable .parquet file, got {file.name}: {error}") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise ValueError(f"origin: want a readable .parquet file, got {file}: {error}") from error
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ValueError(f"origin: want columns {', '.join(COLUMNS)}, got no {missing[0]!r}")
@@ -130,9 +132,9 @@ def read_origin(
 def _prices(column: pd.Series) -> npt.NDArray[np.float64]:
     """Stacks the windows, (rows, K, 4)."""
     windows: list[npt.NDArray[np.float64]] = []
-    for row, cell in enumerate(column):
+    for row, window in enumerate(column):
         try:
-            bars = np.array([np.asarray(bar, np.float64) for bar in cell])
+            bars = np.array([np.asarray(bar, np.float64) for bar in window])
         except (TypeError, ValueError):
             bars = np.empty(0)
         if bars.ndim != 2 or bars.shape[1] != 4:
@@ -151,7 +153,7 @@ def _names(column: pd.Series) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.o
     for row, name in enumerate(column):
         match = NAME.fullmatch(name) if isinstance(name, str) else None
         if match is None:
-            raise ValueError(f"window_id: want a name, got {name!r} in row {row}")
+            raise ValueError(f"window_id: want a name, got {cell(column, row)!r} in row {row}")
         base.append(match["base"])
         offset.append("" if match["offset"] is None else f"_offset{match['offset']}")
     return np.array(base, object), np.array(offset, object)
@@ -199,7 +201,7 @@ def _types(column: pd.Series, names: tuple[str, ...]) -> Int:
     found = [names.index(label) if label in names else -1 for label in column]
     if -1 in found:
         row = found.index(-1)
-        raise ValueError(f"label: want one of {names}, got {column.iloc[row]!r} in row {row}")
+        raise ValueError(f"label: want one of {names}, got {cell(column, row)!r} in row {row}")
     return np.array(found, np.int64)
 
 

@@ -27,7 +27,8 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from moola_data._atomic_file import write_atomically
-from moola_data.bar_lookup import bar_numbers, first_bars, symbol_numbers
+from moola_data._table_file import refuse_separators
+from moola_data.bar_lookup import bar_numbers, cell, first_bars, symbol_numbers
 from moola_data.schema import Bars, Spans
 from moola_data.spans import Int, check_spans
 
@@ -35,6 +36,8 @@ TYPES = ("consolidation", "retracement")
 """What came before an expansion, in the order of the class numbers."""
 COLUMNS = ("symbol", "start", "end", "label", "type", "weight", "annotator", "score")
 """What a spans file may hold. A detector's files have a ``score``, which labels do not use."""
+HEAVIEST = float(np.finfo(np.float32).max)
+"""The greatest weight that a `Spans` can hold."""
 Source = str | os.PathLike[str] | pd.DataFrame
 
 
@@ -131,7 +134,7 @@ def read_annotators(
     table = _load(source)
     if "annotator" not in table:
         return {"": read_spans(table, bars, types=types, label=label)}
-    names = [str(name) for name in table["annotator"].fillna("").unique()]
+    names = list(dict.fromkeys(_texts(table["annotator"])))
     return {name: read_spans(table, bars, types=types, annotator=name, label=label) for name in names}
 
 
@@ -212,18 +215,19 @@ def _load(source: Source) -> pd.DataFrame:
     if not path.is_file():
         raise FileNotFoundError(f"spans: want a file, got {path}")
     if path.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"spans: want a .csv or .parquet file, got {path.name!r}")
+        raise ValueError(f"spans: want a .csv or .parquet file, got {path}")
     try:
         if path.suffix == ".parquet":
             cells = pq.read_table(path)
         else:
+            refuse_separators(path)
             with csv.open_csv(path) as reader:
                 columns = reader.schema.names
             # As text, so that nothing is guessed before a row can be named.
             options = csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
             cells = csv.read_csv(path, convert_options=options)
-    except (OSError, ValueError) as error:  # pyarrow's complaints about content are one or the other
-        raise ValueError(f"spans: want a readable {path.suffix} file, got {path.name}: {error}") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise ValueError(f"spans: want a readable {path.suffix} file, got {path}: {error}") from error
     table: pd.DataFrame = cells.to_pandas()
     return table
 
@@ -234,8 +238,8 @@ def _choose(table: pd.DataFrame, row: Int, column: str, chosen: str | None) -> t
         if chosen not in (None, "", "*"):
             raise ValueError(f"{column}: want {chosen!r}, got a file without a column {column!r}")
         return "", table, row
-    values = table[column].fillna("").astype(str).to_numpy(object)
-    names = list(dict.fromkeys(values))
+    values = np.array(_texts(table[column]), object)
+    names = list(dict.fromkeys(values.tolist()))
     if chosen == "*":
         return "+".join(names), table, row
     if chosen is None:
@@ -248,14 +252,19 @@ def _choose(table: pd.DataFrame, row: Int, column: str, chosen: str | None) -> t
     return chosen, table[keep], row[keep]
 
 
+def _texts(column: pd.Series) -> list[str]:
+    """Gives cells as text, missing ones as the empty text."""
+    return ["" if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)]
+
+
 def _types(table: pd.DataFrame, row: Int, names: tuple[str, ...]) -> Int:
     if "type" not in table:
         return np.full(len(table), -1, np.int64)
     number = {name: i for i, name in enumerate(names)} | {"": -1}
-    found = [number.get(name) for name in table["type"].fillna("").astype(str)]
+    found = [number.get(name) for name in _texts(table["type"])]
     if None in found:
         i = found.index(None)
-        raise ValueError(f"type: want one of {names}, got {table['type'].iloc[i]!r} in row {row[i]}")
+        raise ValueError(f"type: want one of {names}, got {cell(table['type'], i)!r} in row {row[i]}")
     return np.array(found, np.int64)
 
 
@@ -263,8 +272,9 @@ def _weights(table: pd.DataFrame, row: Int) -> npt.NDArray[np.float32]:
     if "weight" not in table:
         return np.ones(len(table), np.float32)
     weight = pd.to_numeric(table["weight"], errors="coerce").to_numpy(np.float64)
-    bad = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
+    bad = np.flatnonzero(~((weight >= 0) & (weight <= HEAVIEST)))
     if bad.size:
-        i = bad[0]
-        raise ValueError(f"weight: want a number >= 0, got {table['weight'].iloc[i]!r} in row {row[i]}")
+        i = int(bad[0])
+        wanted = f"a number >= 0, at most {HEAVIEST:.1e}"
+        raise ValueError(f"weight: want {wanted}, got {cell(table['weight'], i)!r} in row {row[i]}")
     return weight.astype(np.float32)

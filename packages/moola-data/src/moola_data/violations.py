@@ -16,9 +16,9 @@ Found = tuple[Rows, str, list[str]]
 
 NO_TEXT = np.empty(0, object)
 RULES = (
-    "no rows",
     "missing column",
     "ambiguous column",
+    "no rows",
     "ambiguous symbol",
     "missing symbol",
     "not a number",
