@@ -63,7 +63,7 @@ class Chain:
         valid_BK = self.valid
         emitted_BK = self.emissions.gather(2, tags_BK[:, :, None]).squeeze(2)
         T = len(self.transitions)
-        # How often each pair occurs, rather than a look-up for each bar, whose gradient would add bar by bar.
+        # How often each pair occurs: a look-up for each bar would have a slow gradient.
         pairs = torch.zeros_like(valid_BK[:, :1], dtype=emitted_BK.dtype).repeat(1, T * T)
         pairs.scatter_add_(1, tags_BK[:, :-1] * T + tags_BK[:, 1:], valid_BK[:, 1:].to(pairs.dtype))
         moved = torch.where(pairs > 0, pairs * self.transitions.flatten(), 0)

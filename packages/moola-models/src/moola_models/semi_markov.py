@@ -19,7 +19,15 @@ import torch
 from torch import Tensor
 
 from moola_models.chain import Chain
-from moola_models.chain_sums import NEVER
+from moola_models.semi_markov_sums import (
+    Messages,
+    both_messages,
+    log_partition,
+    messages,
+    recorded_messages,
+    suffixes,
+    turned,
+)
 
 
 @dataclass(frozen=True)
@@ -48,10 +56,17 @@ class SemiMarkov:
                 f"duration: want shape (D,) with D of 2 or more, got {tuple(self.duration.shape)}"
             )
 
+    @property
+    def valid(self) -> Tensor:
+        """True where a bar belongs to the window, (B, K)."""
+        B, K = self.inside.shape
+        if self.lengths is None:
+            return torch.ones(B, K, dtype=torch.bool, device=self.inside.device)
+        return torch.arange(K, device=self.inside.device) < self.lengths.to(self.inside.device)[:, None]
+
     def log_partition(self) -> Tensor:
         """Log of the summed exponentials of all sets' scores, shape (B,)."""
-        outside, closed = self._forward()
-        return self._at_length(torch.logaddexp(outside, closed))
+        return log_partition(self.start, self.end, self.inside, self.duration, self.tail, self.valid.sum(1))
 
     def log_prob(self, marks_BK: Tensor) -> Tensor:
         """Log-likelihood of marked bars, shape (B,); each run of True is a span.
@@ -63,48 +78,60 @@ class SemiMarkov:
 
     def score(self, marks_BK: Tensor) -> Tensor:
         """Unnormalised log score of marked bars, shape (B,)."""
-        marks_BK = marks_BK & self._valid()
+        marks_BK = marks_BK & self.valid
         before = torch.nn.functional.pad(marks_BK, (1, 0))[:, :-1]
         after = torch.nn.functional.pad(marks_BK, (0, 1))[:, 1:]
         opens, closes = marks_BK & ~before, marks_BK & ~after
         K, D = marks_BK.shape[1], len(self.duration)
         position_K = torch.arange(K, device=marks_BK.device)
         since_BK = position_K - torch.where(opens, position_K, 0).cummax(1).values
-        length_score_BK = self.duration[since_BK.clamp(max=D - 1)] + self.tail * (since_BK - (D - 1)).clamp(
-            min=0
-        )
+        # How often each duration occurs: a look-up for each bar would have a slow gradient.
+        counts_BD = torch.zeros_like(self.inside[:, :1]).repeat(1, D)
+        counts_BD.scatter_add_(1, since_BK.clamp(max=D - 1), closes.to(counts_BD.dtype))
+        beyond_B = torch.where(closes, (since_BK - (D - 1)).clamp(min=0), 0).sum(1)
         parts = (
             torch.where(opens, self.start, 0),
             torch.where(marks_BK, self.inside, 0),
-            torch.where(closes, self.end + length_score_BK, 0),
+            torch.where(closes, self.end, 0),
         )
-        return sum(parts, torch.zeros_like(self.inside)).sum(1)
+        bars_B = sum(parts, torch.zeros_like(self.inside)).sum(1)
+        return bars_B + counts_BD @ self.duration + self.tail * beyond_B
 
     def log_outside(self) -> Tensor:
         """Log of the probability that a bar lies in no span, (B, K); meaningless at padded bars.
 
         What comes after a bar is what comes before it in the reversed window with starts and ends swapped.
         """
-        outside, closed = self._forward()
-        total_B = self._at_length(torch.logaddexp(outside, closed))
-        K = self.inside.shape[1]
-        length_B1 = self._valid().sum(1, keepdim=True)
-        position_K = torch.arange(K, device=self.inside.device)
-        turned_BK = torch.where(position_K < length_B1, length_B1 - 1 - position_K, position_K)
-        start, end, inside = (x.gather(1, turned_BK) for x in (self.end, self.start, self.inside))
-        mirror = SemiMarkov(start, end, inside, self.duration, self.tail)
+        length_B = self.valid.sum(1)
+        parts = (self.start, self.end, self.inside, self.duration, self.tail)
+        if torch.compiler.is_compiling() or (
+            torch.is_grad_enabled() and any(part.requires_grad for part in parts)
+        ):
+            before = recorded_messages(*parts)
+            after = recorded_messages(
+                turned(self.end, length_B),
+                turned(self.start, length_B),
+                turned(self.inside, length_B),
+                self.duration,
+                self.tail,
+            )
+        else:
+            before, after = both_messages(*parts, length_B)
+        total_B1 = before.any_end().gather(1, length_B[:, None])
         # With bar k outside, the bars after it may hold any set of spans.
-        rest = torch.logaddexp(*mirror._forward())
-        rest_BK = rest.gather(1, (length_B1 - 1 - position_K).clamp(min=0))
-        return outside[:, 1:] + rest_BK - total_B[:, None]
+        return before.outside[:, 1:] + suffixes(after.any_end(), length_B)[:, 1:] - total_B1
+
+    def messages(self) -> Messages:
+        """Log sums over the sets of spans in prefixes of 0..K bars, without gradients."""
+        return messages(self.start, self.end, self.inside, self.duration, self.tail)
 
     @torch.no_grad()
     def chain(self) -> Chain:
         """The same distribution as a linear chain whose tags count a span's bars.
 
         Tag 0 is outside after an outside bar, tag 1 outside after a span, tag 1 + d the d-th bar of a span,
-        D or more counted as D. It decodes and samples (`moola_models.chain_paths`); a tag above 1 means that
-        the bar lies in a span.
+        D or more counted as D: a tag above 1 means that the bar lies in a span. `moola_models.chain_paths`
+        can search and sample it, `moola_models.semi_markov_paths` does so sooner.
         """
         B, D = len(self.inside), len(self.duration)
         ended_BK = torch.nn.functional.pad(self.end, (1, 0))[:, :-1]
@@ -119,38 +146,7 @@ class SemiMarkov:
         moves[D + 1, D + 1] = self.tail
         first = torch.full((D + 2,), -torch.inf, dtype=emissions.dtype, device=emissions.device)
         first[0] = first[2] = 0.0
-        last_B1 = self._valid().sum(1, keepdim=True) - 1
+        last_B1 = self.valid.sum(1, keepdim=True) - 1
         closing_BD = self.end.gather(1, last_B1) + self.duration
         last_BT = torch.cat([torch.zeros_like(closing_BD[:, :1]).expand(B, 2), closing_BD], 1)
         return Chain(emissions, first, moves, last_BT, self.lengths, True)
-
-    def _forward(self) -> tuple[Tensor, Tensor]:
-        """Log sums over prefixes of 0..K bars: those whose last bar is outside, and those that close a span.
-
-        The empty prefix counts as outside. Shapes (B, K + 1).
-        """
-        K, D = self.inside.shape[1], len(self.duration)
-        summed = torch.nn.functional.pad(self.inside.cumsum(1), (1, 0))
-        never = torch.full_like(summed[:, :1], NEVER)
-        outside, closed = [torch.zeros_like(never)], [never]
-        # What opened at each of the last D bars, the oldest first, less the inside scores of all bars before;
-        # and everything older.
-        recent, older = never.expand(-1, D), never
-        openings, closings = self.start - summed[:, :-1], self.end + summed[:, 1:]
-        durations = self.duration.flip(0)
-        for t in range(K):
-            older = torch.logaddexp(older, recent[:, :1] + self.duration[-1]) + self.tail
-            recent = torch.cat([recent[:, 1:], outside[-1] + openings[:, t : t + 1]], 1)
-            ways = torch.cat([recent + durations, older], 1)
-            outside.append(torch.logaddexp(outside[-1], closed[-1]))
-            closed.append(torch.logsumexp(ways, 1, keepdim=True) + closings[:, t : t + 1])
-        return torch.cat(outside, 1), torch.cat(closed, 1)
-
-    def _at_length(self, prefixes: Tensor) -> Tensor:
-        return prefixes.gather(1, self._valid().sum(1, keepdim=True)).squeeze(1)
-
-    def _valid(self) -> Tensor:
-        B, K = self.inside.shape
-        if self.lengths is None:
-            return torch.ones(B, K, dtype=torch.bool, device=self.inside.device)
-        return torch.arange(K, device=self.inside.device) < self.lengths.to(self.inside.device)[:, None]

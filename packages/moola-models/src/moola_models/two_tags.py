@@ -5,9 +5,9 @@ With d the advantage of tag 1 over tag 0 among the best sequences up to a bar, a
     max(d + a11, a01) - max(d + a10, a00) + e1 - e0 = clamp(d + a11 - a00, a01 - a00, a11 - a10) + e1 - e0
 
 if keeping the tag is no worse than changing it (a00 + a11 >= a01 + a10). Where the clamp cuts below, tag 0 is
-the best way to either tag; where above, tag 1; between, each tag comes from itself. So the way back is the tag
-that the nearest later cut says, else that of the last bar. Where changing is better, exchanging the tags of
-every second bar makes keeping better.
+the best way to either tag; where above, tag 1; between, each tag comes from itself. So the way back is the
+tag that the nearest later cut says, else that of the last bar. Where changing is better, exchanging the tags
+of every second bar makes keeping better.
 
 B batch, K bars.
 """
