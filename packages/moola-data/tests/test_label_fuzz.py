@@ -1,9 +1,14 @@
 """Whatever a label file holds, it is read with a report or refused with one clear ValueError."""
 
+import decimal
 import json
+import re
 
 import numpy as np
-from hypothesis import example, given, settings
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moola_data.audacity_file import read_audacity
@@ -11,10 +16,11 @@ from moola_data.doccano_file import read_doccano
 from moola_data.label_studio import read_label_studio
 from moola_data.schema import Bars
 from moola_data.spans import check_spans
+from moola_data.spans_file import read_annotators, read_spans
 from moola_data.trainset_file import read_trainset
 
 N = 40
-FAST = settings(deadline=None, max_examples=60)
+REFUSAL = re.compile(r"[\w, .:/\-]+: .*(want|got) .*", re.S)
 
 
 def make_bars():
@@ -79,10 +85,8 @@ def holds(read, path):
     assert report.kept == len(spans)
 
 
-@FAST
-@given(exports)
-def test_label_studio(tmp_path_factory, export):
-    path = tmp_path_factory.mktemp("x") / "e.json"
+def export_holds(folder, export):
+    path = folder / "e.json"
     path.write_text(json.dumps(export))
     holds(lambda p, bars, label: read_label_studio(p, bars, label=label, annotator="*"), path)
 
@@ -99,40 +103,141 @@ lines = st.fixed_dictionaries(
 )
 
 
-@FAST
-@given(st.lists(st.one_of(lines, odd), max_size=3))
-@example([{"text": "", "first_bar": 1, "label": [(-1, 1, "a")]}])
-def test_doccano(tmp_path_factory, objects):
-    path = tmp_path_factory.mktemp("x") / "d.jsonl"
+def doccano_holds(folder, objects):
+    path = folder / "d.jsonl"
     path.write_text("\n".join(json.dumps(one) for one in objects))
     holds(read_doccano, path)
+
+
+def test_a_doccano_label_before_its_text_is_reported(tmp_path):
+    doccano_holds(tmp_path, [{"text": "", "first_bar": 1, "label": [(-1, 1, "a")]}])
 
 
 cells = st.one_of(times.map(str), st.integers(-5, N * 60).map(str), st.text(max_size=4))
 
 
-@FAST
-@given(st.lists(st.lists(cells, min_size=1, max_size=4), max_size=6))
-def test_audacity(tmp_path_factory, rows):
-    path = tmp_path_factory.mktemp("x") / "a.txt"
+def audacity_holds(folder, rows):
+    path = folder / "a.txt"
     path.write_text("\n".join("\t".join(row) for row in rows), encoding="utf-8", errors="replace")
     holds(read_audacity, path)
 
 
-@FAST
-@given(st.lists(st.tuples(cells, st.sampled_from(["", "a", "retracement", "/", '"'])), max_size=9))
-def test_trainset(tmp_path_factory, points):
-    path = tmp_path_factory.mktemp("x") / "t.csv"
+def trainset_holds(folder, points):
+    path = folder / "t.csv"
     rows = [f"NQ,{time},1,{label}" for time, label in points]
     path.write_text("\n".join(["series,timestamp,value,label", *rows]), encoding="utf-8", errors="replace")
     holds(read_trainset, path)
 
 
-@FAST
-@given(
-    st.binary(max_size=60), st.sampled_from([read_label_studio, read_doccano, read_audacity, read_trainset])
-)
-def test_bytes_of_any_kind(tmp_path_factory, content, read):
-    path = tmp_path_factory.mktemp("x") / "b"
+def bytes_hold(folder, given_):
+    content, read = given_
+    path = folder / "b"
     path.write_bytes(content)
     holds(read, path)
+
+
+bar_cells = st.one_of(
+    st.integers(-2, N + 1),
+    st.integers(0, N - 1).map(lambda at: str(BARS.time[at])),
+    st.integers(0, N - 1).map(lambda at: pd.Timestamp(BARS.time[at], tz="Asia/Tokyo")),
+    st.sampled_from(
+        [None, "", " 3", "3.0", 3.0, 3.5, "+4", 10**20, -(2**63), True, "now", b"3", [3], "３", pd.NaT]
+    ),
+    st.sampled_from([decimal.Decimal(3), pd.Timestamp("2024-02-13"), "2024-02-13T13:00Z", np.int8(7), "1e3"]),
+    st.floats(),
+    st.text(max_size=4),
+)
+other_cells = {
+    "type": st.sampled_from(["retracement", "consolidation", "", None, np.nan, 3, "x", True]),
+    "symbol": st.sampled_from(["NQ", "NQ", "NQ", "ES", None, 3, ""]),
+    "weight": st.one_of(st.floats(), st.sampled_from([1, "2", "", None, "x", 1e39, 10**400, -0.0, True])),
+    "annotator": st.sampled_from(["a", "b", None, 3, ""]),
+    "label": st.sampled_from(["expansion", "expansion", "other", None]),
+    "score": st.floats(),
+    "note": st.text(max_size=3),
+}
+
+
+@st.composite
+def span_tables(draw):
+    """Mostly good spans, a few cells and columns of which are anything."""
+    n = draw(st.integers(0, 5))
+    start = np.arange(n) * 6
+    ends = {"start": start, "end": start + draw(st.integers(-1, 7))}
+    if draw(st.booleans()):
+        ends = {name: BARS.time[np.minimum(bars, N - 1)] for name, bars in ends.items()}
+    table = pd.DataFrame(ends)
+    for name in draw(st.lists(st.sampled_from(sorted(other_cells)), max_size=3, unique=True)):
+        column = draw(st.lists(other_cells[name], min_size=n, max_size=n))
+        table[name] = pd.Series(column, dtype=object) if draw(st.booleans()) else pd.Series(column)
+    for name in draw(st.lists(st.sampled_from(["start", "end"]), max_size=2)) if n else []:
+        column = pd.Series(list(table[name]), dtype=object)
+        column.iat[draw(st.integers(0, n - 1))] = draw(bar_cells)
+        table[name] = column.infer_objects() if draw(st.booleans()) else column
+    if draw(st.integers(0, 9)) == 0:
+        table = table.drop(columns=draw(st.sampled_from(list(table.columns))))
+    return table, draw(st.sampled_from(["frame", "csv", "parquet"])), draw(st.sampled_from(["both", "left"]))
+
+
+def spans_hold(folder, given_):
+    table, form, closed = given_
+    source = table if form == "frame" else folder / f"s.{form}"
+    try:
+        if form == "csv":
+            table.to_csv(source, index=False)
+        if form == "parquet":
+            table.to_parquet(source, index=False)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        source = table  # what no file can hold
+    try:
+        spans = [read_spans(source, BARS, closed=closed, annotator="*", label="*")]
+        spans += read_annotators(source, BARS, label="*").values() if closed == "both" else []
+    except ValueError as error:
+        refused = str(error)
+    else:
+        refused = "spans: want more than this, got nothing wrong"
+        for one in spans:
+            check_spans(one, BARS)
+        assert len(spans[0]) == len(table)
+    assert REFUSAL.fullmatch(refused), refused
+
+
+KINDS = {
+    "label_studio": (exports, export_holds),
+    "doccano": (st.lists(st.one_of(lines, odd), max_size=3), doccano_holds),
+    "audacity": (st.lists(st.lists(cells, min_size=1, max_size=4), max_size=6), audacity_holds),
+    "trainset": (
+        st.lists(st.tuples(cells, st.sampled_from(["", "a", "retracement", "/", '"'])), max_size=9),
+        trainset_holds,
+    ),
+    "bytes": (
+        st.tuples(
+            st.binary(max_size=60),
+            st.sampled_from([read_label_studio, read_doccano, read_audacity, read_trainset]),
+        ),
+        bytes_hold,
+    ),
+    "spans": (span_tables(), spans_hold),
+}
+
+
+def try_many(kind, folder, *, examples):
+    strategy, property_ = KINDS[kind]
+
+    @settings(deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
+    @given(strategy)
+    def each(content):
+        property_(folder, content)
+
+    each()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bad_label_file_is_read_with_a_report_or_refused(kind, tmp_path):
+    try_many(kind, tmp_path, examples=60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_ten_thousand_bad_label_files(kind, tmp_path):
+    try_many(kind, tmp_path, examples=2_000)

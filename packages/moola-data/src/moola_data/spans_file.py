@@ -271,7 +271,9 @@ def _types(table: pd.DataFrame, row: Int, names: tuple[str, ...]) -> Int:
 def _weights(table: pd.DataFrame, row: Int) -> npt.NDArray[np.float32]:
     if "weight" not in table:
         return np.ones(len(table), np.float32)
-    weight = pd.to_numeric(table["weight"], errors="coerce").to_numpy(np.float64)
+    # Through text, which to_numeric reads or coerces; of whole numbers it refuses the greatest without a row.
+    texts = pd.Series(_texts(table["weight"]), dtype=object)
+    weight = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
     bad = np.flatnonzero(~((weight >= 0) & (weight <= HEAVIEST)))
     if bad.size:
         i = int(bad[0])
