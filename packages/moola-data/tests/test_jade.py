@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from moola_data.features import compute_features, feature_set
+from moola_data.one_expansion import one_expansion
+from moola_data.sample import load_sample
 from moola_data.schema import Bars
+from moola_data.synthetic import benchmark
+from moola_data.world import World
 
 NAMES = feature_set("jade").names
 FEATURES = {feature.name: feature for feature in feature_set("jade").features}
@@ -201,11 +205,32 @@ def test_features_equal_the_definition_bar_by_bar(seed, tick):
         np.testing.assert_allclose(found.values[:, column], wanted[name], rtol=0, atol=1e-6, err_msg=name)
 
 
-def test_features_of_a_prefix_are_the_prefix_of_the_features():
-    bars = walk(5_000, 3)
-    whole = compute_features(bars, "jade").values
-    for stop in np.random.default_rng(0).integers(1, len(bars), 200):
-        np.testing.assert_array_equal(compute_features(part(bars, 0, stop), "jade").values, whole[:stop])
+def series() -> list[Bars]:
+    """Ten series: real stocks, hidden regimes with and without ticks or signal, cut windows, random walks."""
+    return [
+        load_sample(),
+        benchmark(15, seed=1).bars,
+        benchmark(15, seed=2, snr=0.5, world=World(tick=0.25)).bars,
+        benchmark(15, seed=3, signal=0).bars,
+        one_expansion(40, seed=4).bars,
+        *(
+            walk(6_000, seed, tick=tick)
+            for seed, tick in [(20, 0), (21, 0), (22, 1 / 4), (23, 1 / 64), (24, 1)]
+        ),
+    ]
+
+
+@pytest.mark.parametrize("name", ["jade", "origin"])
+def test_of_two_thousand_prefixes_of_ten_series_none_disagrees(name):
+    rng = np.random.default_rng(7)
+    prefixes = disagreements = 0
+    for bars in series():
+        whole = compute_features(bars, name).values
+        for stop in rng.integers(1, len(bars), 200):
+            found = compute_features(part(bars, 0, stop), name).values
+            disagreements += not np.array_equal(found, whole[:stop])
+            prefixes += 1
+    assert (prefixes, disagreements) == (2_000, 0)
 
 
 @pytest.mark.parametrize("factor", [2.0**-30, 2.0**20])
