@@ -9,7 +9,8 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from moola_losses.protocol import LossSum, Reduction, add_up, full_precision, reduced, weigh
+from moola_losses.protocol import LossSum, Reduction, weigh
+from moola_losses.soft_labels import soft_label_constant, soft_label_floor, soft_label_loss
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -73,20 +74,17 @@ class CountdownBuckets:
                 f"got shape {tuple(output.shape)}"
             )
         labels, weights = self._labels(target, mask, weight)
-        log_p = full_precision(output).log_softmax(-1)
-        return add_up(-(labels.to(log_p.dtype) * log_p).sum(-1), weights, reduction=self.reduction)
+        return soft_label_loss(output, labels, weights, reduction=self.reduction)
 
     def floor(self, target: Tensor, mask: Tensor, weight: Tensor, /) -> LossSum:
         """Returns the entropy of the labels: 0 for hard ones."""
         labels, weights = self._labels(target, mask, weight)
-        return add_up(torch.special.entr(labels).sum(-1), weights, reduction=self.reduction)
+        return soft_label_floor(labels, weights, reduction=self.reduction)
 
     def constant(self, target: Tensor, mask: Tensor, weight: Tensor, /) -> LossSum:
         """Returns the value of the best probabilities that are the same for all bars: the mean labels."""
         labels, weights = self._labels(target, mask, weight)
-        factors, whole = reduced(weights, reduction=self.reduction)
-        masses = (labels * factors[..., None]).flatten(0, -2).sum(0)
-        return LossSum(torch.special.xlogy(masses, masses.sum() / masses.clamp(min=1e-300)).sum(), whole)
+        return soft_label_constant(labels, weights, reduction=self.reduction)
 
     def _labels(self, target: Tensor, mask: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         weights = weigh(mask, weight, target=target)

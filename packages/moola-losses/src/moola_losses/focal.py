@@ -43,9 +43,7 @@ def least_two_class(first: Tensor, second: Tensor, *, gamma: float) -> Tensor:
     """
     if gamma == 0:
         whole = first + second
-        entropy: Tensor = torch.special.xlogy(whole, whole) - torch.special.xlogy(first, first)
-        entropy = entropy - torch.special.xlogy(second, second)
-        return entropy
+        return whole.xlogy(whole) - first.xlogy(first) - second.xlogy(second)
     low, high = torch.full_like(first, -60.0), torch.full_like(first, 60.0)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
