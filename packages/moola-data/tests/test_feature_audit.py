@@ -147,6 +147,17 @@ def test_a_warmup_declared_too_short_is_found(walk):
     assert "settles late" not in verdicts(of_one(slow, warmup=50), walk)[0]
 
 
+def test_a_few_cold_starts_that_stay_wrong_for_long_are_not_lost_in_the_mass(walk):
+    def jumpy(o, h, l, c):  # noqa: E741
+        """Wrong for the first 60 bars, but only where the segment begins at certain prices."""
+        return np.where((np.arange(len(c)) < 60) & (round(c[0]) % 5 == 0), 1.0, 0.0)
+
+    table = audit(of_one(jumpy, warmup=20), walk, prefixes=5, starts=100)
+    assert table.loc[0, "settles_after"] == 60
+    assert "settles late" in table.loc[0, "verdict"]
+    assert "settles late" not in verdicts(of_one(jumpy, warmup=60), walk)[0]
+
+
 def test_the_same_seed_gives_the_same_table(walk):
     first, second = (audit("origin", walk, seed=3, prefixes=10, starts=10) for _ in range(2))
     pd.testing.assert_frame_equal(first, second)

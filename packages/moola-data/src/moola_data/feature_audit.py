@@ -46,9 +46,9 @@ def audit(
       somewhere than the whole. One convicts.
     - `looks_ahead`: how many of a quarter as many cuts change a value before them when the bars behind the
       cut are replaced. One convicts.
-    - `settles_after`: bars after a cold start from which on at most 1 % of the values differ, by more than
-      a thousandth of the range, from those of the running computation. More than the declared `warmup`
-      convicts.
+    - `settles_after`: bars after a cold start from which on, at every bar, at most one in twenty cold starts
+      differs by more than a thousandth of the range from the running computation. More than the declared
+      `warmup` convicts.
     - `window_trace`: share of values of a window that depend on where it begins, when features are computed
       as they were meant to be: with their warm-up before the window, or, if the set starts cold, without.
       More than 1 % convicts.
