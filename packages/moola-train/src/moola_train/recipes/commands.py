@@ -22,6 +22,7 @@ from moola_train.recipes.progress import ProgressBar
 from moola_train.recipes.run import Outcome, run_expansion
 from moola_train.recipes.run_config import RunConfig, read_config
 from moola_train.recipes.run_number import given_run_folder, next_run_folder
+from moola_train.recipes.study_command import study
 
 RUNS = Path("runs")
 app = App(
@@ -112,6 +113,9 @@ def evaluate(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> in
         words: Passed on; `moola evaluate --help` lists them.
     """
     return evaluation_command(words)
+
+
+app.command(study)
 
 
 def run(arguments: Sequence[str]) -> int:

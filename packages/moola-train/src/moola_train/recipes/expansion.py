@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import moola_data.features
+import moola_data.mirror
 import moola_data.window_set
 import moola_data.window_split
 import moola_models
@@ -51,8 +52,12 @@ def expansion_windows(bars: Bars, spans: Spans, config: RunConfig) -> tuple[Wind
         position=wanted.position,
         pointer_encoding=wanted.pointer_encoding,
         countdown_form=wanted.countdown_form,
+        countdown_band=wanted.countdown_band,
+        span_form=wanted.span_form,
         split=split,
     )
+    if wanted.mirror:
+        windows = moola_data.mirror.with_mirrored(windows)
     return windows, dict(split.purged)
 
 

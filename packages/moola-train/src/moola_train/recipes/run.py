@@ -17,21 +17,14 @@ from moola_data.windows import window_view
 from moola_eval.evaluation import evaluate
 from moola_eval.schema import EvalInput, Prediction, Report, Threshold, Truth
 from moola_eval.threshold import choose_threshold
-from moola_train.batches import WindowedBars
-from moola_train.device import choose_device
 from moola_train.fit import FitResult, fit
 from moola_train.gradient_norms import GradientNorms
-from moola_train.parameter_groups import parameter_groups
 from moola_train.protocols import Callback
 from moola_train.recipes.answers import answers_of
 from moola_train.recipes.criteria import judged
 from moola_train.recipes.decision import Decision, weights_digest, write_decision
-from moola_train.recipes.expansion import (
-    expansion_model,
-    expansion_tasks,
-    expansion_windows,
-)
-from moola_train.recipes.inner_scores import InnerScores
+from moola_train.recipes.expansion import expansion_windows
+from moola_train.recipes.experiment import experiment
 from moola_train.recipes.provenance import metadata, package_versions, write_json, write_text
 from moola_train.recipes.report_text import report_text
 from moola_train.recipes.run_config import RunConfig
@@ -79,27 +72,7 @@ def run_expansion(
         ValueError: The input does not allow a run; nothing has been written then.
     """
     windows, purged = expansion_windows(bars, spans, config)
-    inner, test = part(windows, "inner"), part(windows, "test")
-    for name, some in (("train", part(windows, "train")), ("inner", inner), ("test", test)):
-        if not (some.spans.weight > 0).any():
-            seen = f"{len(some.spans.start)} in {len(some)} windows"
-            raise ValueError(f"spans: want at least one of weight above 0 in the {name} part, got {seen}")
-    blocks = len(np.unique(test.group))
-    if blocks < 2:
-        raise ValueError(f"bars: want a test part of 2 time blocks or more for intervals, got {blocks}")
-    if config.fit.precision in ("fp16", "tf32") and choose_device(config.fit.device).type == "cpu":
-        raise ValueError(f"fit.precision: want 'fp32' or 'bf16' on the CPU, got {config.fit.precision!r}")
-    tasks = expansion_tasks(windows, config)
-    balancer = config.balancer.build(tuple(task.name for task in tasks))
-    model = expansion_model(windows, config)
-    parameter_groups(model, balancer, config.fit)  # a pattern that matches nothing is said before the work
-    data = WindowedBars(windows, device=choose_device(config.fit.device))
-    scores = InnerScores(data, windows, inner, config.data)
-    selections = {"loss", *scores(model, "inner")}
-    if config.fit.selection not in selections:
-        raise ValueError(f"fit.selection: want one of {sorted(selections)}, got {config.fit.selection!r}")
-    choose_threshold(scores.answers(model).probability, Truth.model_validate(inner))
-
+    windows, inner, test, model, tasks, balancer, data, scores = experiment(windows, config)
     with RunFolder.create(folder()) as run:
         write_json(run.path / "config.json", config.model_dump(mode="json"))
         write_json(run.path / "metadata.json", metadata(bars, spans, windows, purged, model, config))

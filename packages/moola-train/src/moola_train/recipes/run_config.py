@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
 
@@ -36,7 +37,13 @@ class DataSection(_Section):
     block: Count | None = None
     """Distinct times a block, the unit of intervals; None takes the length of a window."""
     countdown_form: Literal["raw", "clipped", "normalised"] = "clipped"
+    countdown_band: Count | None = None
+    """Bars to either side of a start beyond which the countdown is masked; none by default."""
     pointer_encoding: Literal["origin", "strict", "exact"] = "origin"
+    span_form: Literal["mask", "soft"] = "mask"
+    """Soft marks the bars beside a span by a quarter."""
+    mirror: bool = False
+    """Train on the mirror image of every training window too: prices upside down, an exact symmetry."""
 
 
 class ModelSection(_Section):
@@ -87,6 +94,19 @@ class RunConfig(_Section):
         epochs=40, batch_size=32, learning_rate=3e-3, balancer_learning_rate=0.03, selection="span_loss"
     )
     evaluation: EvaluationSection = EvaluationSection()
+
+
+def recipe_values(name: str) -> dict[str, Any]:
+    """Reads one of the package's configurations as a mapping: what differs from `RunConfig`'s defaults.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    folder = files("moola_train").joinpath("configurations")
+    names = sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+    if name not in names:
+        raise ValueError(f"recipe: want one of {', '.join(names)}, got {name!r}")
+    return tomllib.loads(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def read_config(path: Path) -> RunConfig:

@@ -1,0 +1,178 @@
+"""A study: variants of data and run, seeds, and the claims they decide. Written down as a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from moola_train.recipes.run_config import recipe_values
+
+FUNCTION = "moola_train.recipes.trial:trial"
+Values = dict[str, Any]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Variant(_Section):
+    """One thing to try."""
+
+    name: str
+    source: Values = {}
+    """What differs from the study's data."""
+    run: Values = {}
+    """What differs from the study's configuration; a ``balancer`` is replaced, all else merged."""
+
+
+class Condition(_Section):
+    """What the mean over seeds has to be, with its interval: all of it above, below or near a number."""
+
+    metric: str
+    of: str
+    """A variant."""
+    less: str | None = None
+    """Another variant, whose value of the same seed is taken away."""
+    less_metric: str | None = None
+    """Another metric, of the same seed, that is taken away; `metric` unless given."""
+    over: str | None = None
+    """A metric of the same run that divides."""
+    want: Literal["above", "below", "near"]
+    number: float = 0.0
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
+    """Of "near"."""
+
+
+class Claim(_Section):
+    """A statement of the brief, and what would show it."""
+
+    id: str
+    where: str
+    """Which part of the brief says so."""
+    says: str
+    expects: Annotated[tuple[Condition, ...], Field(min_length=1)]
+    """All of them hold if the statement does."""
+    unless: tuple[Condition, ...] = ()
+    """If these hold too, the statement is true for another reason than the brief's."""
+    reason: str = ""
+    """What the numbers show instead, said with any verdict but "reproduced"."""
+
+
+class Quick(_Section):
+    """What `--quick` changes: smaller, one seed, no verdict."""
+
+    seeds: tuple[int, ...] = (0,)
+    source: Values = {}
+    run: Values = {}
+    variants: tuple[str, ...] | None = None
+    """Only these; all unless given."""
+
+
+class Study(_Section):
+    """The whole file."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    title: str
+    question: str
+    recipe: str = "origin"
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
+    source: Values
+    run: Values = {}
+    columns: tuple[str, ...]
+    """Metrics of the table."""
+    picture: tuple[str, ...] = ("test/bar_f1", "test/span_f1")
+    """Metrics of the picture, a panel each."""
+    variant: Annotated[tuple[Variant, ...], Field(min_length=1)]
+    claim: tuple[Claim, ...] = ()
+    quick: Quick = Quick()
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Study:
+        names = [variant.name for variant in self.variant]
+        if len(set(names)) < len(names):
+            raise ValueError(f"variant: want different names, got {names}")
+        conditions = [c for claim in self.claim for c in (*claim.expects, *claim.unless)]
+        asked = [c.of for c in conditions] + [c.less for c in conditions if c.less is not None]
+        strange = sorted({*asked, *(self.quick.variants or ())} - set(names))
+        if strange:
+            raise ValueError(f"claim: want variants among {names}, got {strange[0]!r}")
+        return self
+
+    def chosen(self, *, quick: bool) -> tuple[Variant, ...]:
+        """The variants to be run."""
+        only = self.quick.variants if quick else None
+        return tuple(v for v in self.variant if only is None or v.name in only)
+
+    def jobs(self, *, quick: bool) -> list[tuple[str, int, dict[str, JsonValue]]]:
+        """Lists every trial: its variant, its seed, and its parameters, those of `trial.trial`."""
+        base = recipe_values(self.recipe)
+        listed: list[tuple[str, int, dict[str, JsonValue]]] = []
+        for variant in self.chosen(quick=quick):
+            run = merged(merged(base, self.run), variant.run)
+            source = merged(self.source, variant.source)
+            if quick:
+                run, source = merged(run, self.quick.run), merged(source, self.quick.source)
+            listed += [
+                (variant.name, seed, {"source": source, "run": run, "seed": seed})
+                for seed in (self.quick.seeds if quick else self.seeds)
+            ]
+        return listed
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Values:
+    """Lays changes over a nested mapping; one with a ``kind`` of its own replaces what was there.
+
+    >>> merged({"fit": {"epochs": 5, "seed": 1}}, {"fit": {"epochs": 9}})
+    {'fit': {'epochs': 9, 'seed': 1}}
+    """
+    result = dict(base)
+    for key, value in changes.items():
+        before = result.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping) and "kind" not in value:
+            result[key] = merged(before, value)
+        else:
+            result[key] = value
+    return result
+
+
+def study_names() -> tuple[str, ...]:
+    """Lists the studies that the package holds, in the order of their numbers."""
+    found = sorted(f.name for f in _folder().iterdir() if f.name.endswith(".toml"))
+    return tuple(name.removesuffix(".toml").partition("_")[2] for name in found)
+
+
+def load_study(name: str) -> Study:
+    """Reads a study of the package.
+
+    Raises:
+        ValueError: There is none of that name, or its file is not sound.
+    """
+    for file in _folder().iterdir():
+        if file.name.partition("_")[2] == f"{name}.toml":
+            return parse_study(file.read_text(encoding="utf-8"))
+    raise ValueError(f"study: want one of {', '.join(study_names())} or all, got {name!r}")
+
+
+def parse_study(text: str) -> Study:
+    """Reads a study from TOML.
+
+    Raises:
+        ValueError: It is no TOML, or a key is unknown or refused.
+    """
+    try:
+        return Study.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"study: want TOML, got {error}") from error
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ValueError("study: " + "; ".join(lines)) from error
+
+
+def _folder() -> Traversable:
+    return files("moola_train").joinpath("studies")

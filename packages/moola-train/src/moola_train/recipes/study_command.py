@@ -1,0 +1,99 @@
+"""``moola study``: runs one study of the package, or all of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from moola_train.recipes.provenance import write_text
+from moola_train.recipes.study import Study, load_study, study_names
+from moola_train.recipes.study_run import run_study
+from moola_train.schema import SweepRow
+
+WORK = Path("runs") / "studies"
+OUT = Path("docs") / "studies"
+
+
+def study(
+    name: str,
+    /,
+    *,
+    quick: Annotated[bool, Parameter(negative="")] = False,
+    out: Path = OUT,
+    work: Path = WORK,
+    workers: int = 2,
+) -> int:
+    """Test claims by a study: variants times seeds, a table, a picture, and a verdict on each claim.
+
+    Interrupted, it goes on where it stopped when called again.
+
+    Args:
+        name: A study, or all. `moola study list` lists them.
+        quick: One seed, smaller data, no verdict.
+        out: Folder of the results.
+        work: Folder of the finished trials.
+        workers: Processes at a time, one thread each.
+    """
+    if name == "list":
+        for known in study_names():
+            print(f"{known:12} {load_study(known).title}")
+        return 0
+    chosen = [load_study(known) for known in study_names()] if name == "all" else [load_study(name)]
+    if find_spec("matplotlib") is None:
+        raise ValueError(
+            "study: want the extra 'studies' for its pictures: pip install 'moola-train[studies]'"
+        )
+    failed = 0
+    for one in chosen:
+        folder = work / (one.name + ("-quick" if quick else ""))
+        target = out / "quick" if quick else out
+        finished = run_study(
+            one, work=folder, out=target, quick=quick, workers=workers, announce=_told(one, quick=quick)
+        )
+        failed += finished.failed
+        print(f"{one.name}: {len(finished.rows)} trials, {finished.failed} failed: {target / one.name}.md")
+    if name == "all" and not quick:
+        write_claims(out)
+    return 1 if failed else 0
+
+
+def write_claims(out: Path) -> Path:
+    """Puts the verdicts of all studies in a folder into one table, ``claims.md``, and returns its path."""
+    lines = [
+        "# What became of the claims",
+        "",
+        "| claim | where | statement | verdict | measured | seeds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for known in study_names():
+        file = out / f"{known}.claims.json"
+        if file.is_file():
+            for row in json.loads(file.read_text(encoding="utf-8")):
+                said = row["verdict"] + (
+                    f": {row['reason']}" if row["reason"] and row["verdict"] != "reproduced" else ""
+                )
+                cells = (f"[{row['claim']}]({known}.md)", row["where"], row["says"], said, row["measured"])
+                lines.append("| " + " | ".join(c.replace("|", "/") for c in cells) + f" | {row['seeds']} |")
+    write_text(out / "claims.md", "\n".join(lines) + "\n")
+    return out / "claims.md"
+
+
+def _told(one: Study, *, quick: bool) -> Callable[[SweepRow, int, int], None]:
+    begun = time.monotonic()
+    names = {
+        json.dumps(job, sort_keys=True): f"{variant} {seed}" for variant, seed, job in one.jobs(quick=quick)
+    }
+
+    def tell(row: SweepRow, done: int, all_: int) -> None:
+        minutes = (time.monotonic() - begun) / 60
+        took = f"{row.status} in {row.seconds:.0f} s, {minutes:.1f} min so far"
+        print(f"{one.name} {done}/{all_} {names.get(row.key, row.key)}: {took}", file=sys.stderr)
+
+    return tell

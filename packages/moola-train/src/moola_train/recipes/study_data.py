@@ -1,0 +1,194 @@
+"""The data of a study: a draw to train and choose on, and fresh windows that nothing was chosen on.
+
+In every set part 0 is trained on, part 1 is what choices may see, part 2 is reported.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from moola_data.ceiling import Ceiling
+from moola_data.features import compute_features
+from moola_data.leaky_random_split import LeakWarning, LeakyRandomSplit
+from moola_data.mirror import with_mirrored
+from moola_data.one_expansion import one_expansion
+from moola_data.schema import Bars, FeatureMatrix, Spans, WindowSet
+from moola_data.synthetic import benchmark
+from moola_data.window_join import join, renumber_groups
+from moola_data.window_set import build_window_set
+from moola_data.window_split import WindowSplit
+from moola_train.recipes.run_config import DataSection
+
+Count = Annotated[int, Field(ge=1)]
+FRESH = 1_000_000
+"""Added to a seed: the fresh windows are another draw of the same world."""
+
+
+class _Source(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    snr: float = 1.25
+    signal: Literal[0, 1] = 1
+    fresh: Count = 500
+    """Windows of the reported part, of another draw."""
+    inner: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the first draw that choices may see."""
+    noise_features: bool = False
+    """Replace every feature by independent standard normal numbers."""
+
+
+class OneExpansionSource(_Source):
+    """The brief's situation: one expansion near the middle of every window, shifted copies beside it."""
+
+    kind: Literal["one_expansion"] = "one_expansion"
+    base: Count = 102
+    """Underlying windows; the copies make about twice as many more."""
+    copies: bool = True
+    limit: Count | None = None
+    """Take only so many windows, drawn at random."""
+    split: Literal["row", "group"] = "group"
+    """Who is inner: windows drawn one by one, whose copies may be trained on, or whole groups."""
+
+
+class BenchmarkSource(_Source):
+    """Semi-Markov regimes: none, one or several expansions in a window."""
+
+    kind: Literal["benchmark"] = "benchmark"
+    windows: Count = 210
+    noise: Literal["none", "careful", "typical", "hasty"] = "none"
+    """Who labelled the first draw; the fresh windows are scored against the truth."""
+
+
+Source = Annotated[OneExpansionSource | BenchmarkSource, Field(discriminator="kind")]
+
+
+class Material(NamedTuple):
+    """What a trial trains on."""
+
+    windows: WindowSet
+    bar_ceiling: float
+    """Best expected bar F1 on the fresh windows."""
+    span_ceiling: float
+    leaked: int
+    """Inner windows that share bars with training windows."""
+
+
+class _Draw(NamedTuple):
+    bars: Bars
+    spans: Spans
+    starts: npt.NDArray[np.int64]
+    group: npt.NDArray[np.int64]
+    ceiling: Ceiling
+
+
+def material(source: OneExpansionSource | BenchmarkSource, section: DataSection, *, seed: int) -> Material:
+    """Draws the data of one trial.
+
+    Args:
+        source: What kind of it.
+        section: How bars become windows; its stride, fractions and block do not apply.
+        seed: Seed of the bars, the labels and the parts.
+
+    Returns:
+        The windows with their parts, and the ceilings of the reported part.
+
+    >>> drawn = material(BenchmarkSource(windows=10, fresh=5), DataSection(), seed=0)
+    >>> np.bincount(drawn.windows.split).tolist()
+    [8, 2, 5]
+    """
+    known, fresh = _draws(source, section.length, seed)
+    chance = np.random.default_rng([seed, 1])
+    chosen = np.arange(len(known.starts))
+    if isinstance(source, OneExpansionSource) and source.limit is not None:
+        chosen = np.sort(chance.permutation(len(chosen))[: source.limit])
+    starts, group = known.starts[chosen], known.group[chosen]
+    split = _parts(source, starts, group, length=section.length, seed=seed)
+    labelled = _windows(known, starts, group, split, source, section, chance)
+    training = labelled.group[labelled.split == 0]
+    leaked = int(np.isin(labelled.group[labelled.split == 1], training).sum())
+    if section.mirror:
+        labelled = with_mirrored(labelled)
+    reported = _windows(
+        fresh, fresh.starts, fresh.group, np.full(len(fresh.starts), 2, np.int8), source, section, chance
+    )
+    reported = renumber_groups(reported, first=int(labelled.group.max()) + 1)
+    return Material(
+        windows=join(labelled, reported),
+        bar_ceiling=fresh.ceiling.bar.f1,
+        span_ceiling=fresh.ceiling.span.f1,
+        leaked=leaked,
+    )
+
+
+def _draws(source: OneExpansionSource | BenchmarkSource, length: int, seed: int) -> tuple[_Draw, _Draw]:
+    if isinstance(source, OneExpansionSource):
+        ones = (
+            one_expansion(n, seed=drawn, copies=copies, length=length, snr=source.snr, signal=source.signal)
+            for n, drawn, copies in ((source.base, seed, source.copies), (source.fresh, seed + FRESH, False))
+        )
+        known, fresh = (_Draw(d.bars, d.spans, d.starts, d.group, d.ceiling) for d in ones)
+        return known, fresh
+    first = benchmark(
+        source.windows, seed=seed, noise=source.noise, length=length, snr=source.snr, signal=source.signal
+    )
+    second = benchmark(source.fresh, seed=seed + FRESH, length=length, snr=source.snr, signal=source.signal)
+    return (
+        _Draw(first.bars, first.spans, first.starts, first.group, first.ceiling),
+        _Draw(second.bars, second.truth, second.starts, second.group, second.ceiling),
+    )
+
+
+def _parts(
+    source: OneExpansionSource | BenchmarkSource,
+    starts: npt.NDArray[np.int64],
+    group: npt.NDArray[np.int64],
+    *,
+    length: int,
+    seed: int,
+) -> npt.NDArray[np.int8]:
+    """Draws the inner part, 1 among 0: rows one by one, or whole groups."""
+    part = np.zeros(len(starts), np.int8)
+    if isinstance(source, OneExpansionSource) and source.split == "row":
+        leaky = LeakyRandomSplit(
+            prediction_times=starts, evaluation_times=starts + length - 1, test_size=source.inner, seed=seed
+        )
+        with warnings.catch_warnings():  # asked for by name, and counted in the result
+            warnings.simplefilter("ignore", LeakWarning)
+            ((_, inner),) = leaky.split()
+        part[inner] = 1
+        return part
+    groups = np.random.default_rng([seed, 2]).permutation(np.unique(group))
+    part[np.isin(group, groups[: max(1, round(source.inner * len(groups)))])] = 1
+    return part
+
+
+def _windows(
+    draw: _Draw,
+    starts: npt.NDArray[np.int64],
+    group: npt.NDArray[np.int64],
+    split: npt.NDArray[np.int8],
+    source: OneExpansionSource | BenchmarkSource,
+    section: DataSection,
+    chance: np.random.Generator,
+) -> WindowSet:
+    features = compute_features(draw.bars, section.feature_set)
+    if source.noise_features:
+        noise = chance.standard_normal(features.values.shape, dtype=np.float32)
+        features = FeatureMatrix(values=noise, names=features.names, feature_set=features.feature_set)
+    return build_window_set(
+        draw.bars,
+        features,
+        draw.spans,
+        length=section.length,
+        position=section.position,
+        pointer_encoding=section.pointer_encoding,
+        countdown_form=section.countdown_form,
+        countdown_band=section.countdown_band,
+        span_form=section.span_form,
+        split=WindowSplit(starts=starts, length=section.length, group=group, split=split, purged={}),
+    )

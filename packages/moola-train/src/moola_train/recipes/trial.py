@@ -1,0 +1,142 @@
+"""One trial of a study: drawn data, one training, numbers. The function that the sweep's workers call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pydantic import JsonValue, TypeAdapter
+
+from moola_data.window_subset import part
+from moola_eval.bars import bar_f1
+from moola_eval.evaluation import evaluate
+from moola_eval.schema import EvalInput, Prediction, Report, Truth
+from moola_eval.threshold import choose_threshold
+from moola_train.fit import FitResult, fit
+from moola_train.recipes.answers import Answers, answers_of
+from moola_train.recipes.experiment import Experiment, experiment
+from moola_train.recipes.run_config import RunConfig
+from moola_train.recipes.scoring import predictions
+from moola_train.recipes.sigmas import Sigmas
+from moola_train.recipes.study_data import Material, Source, material
+from moola_train.recipes.task_pull import TaskPull
+
+EPOCHS = (1, 5, 10, 20, 50, 100, 200)
+"""The epochs at which a series is told."""
+SOURCES: TypeAdapter[Any] = TypeAdapter(Source)
+
+
+def trial(
+    *, source: Mapping[str, JsonValue], run: Mapping[str, JsonValue], seed: int
+) -> dict[str, JsonValue]:
+    """Draws data, trains once and measures.
+
+    Args:
+        source: A `moola_train.recipes.study_data` source, as JSON.
+        run: A `RunConfig`, as JSON; its seeds are replaced.
+        seed: Seed of the data, the network and the batches.
+
+    Returns:
+        Numbers by name. ``test/…`` are of the fresh windows, with ``null/…``, ``ceiling/…`` and ``skill/…``
+        beside; ``inner/…`` of the part that choices saw; ``NAME@E`` are records after epoch E.
+
+    Raises:
+        ValueError: The source or the configuration is not sound.
+    """
+    config = seeded(RunConfig.model_validate(run), seed)
+    drawn = material(SOURCES.validate_python(source), config.data, seed=seed)
+    made = experiment(drawn.windows, config)
+    fitted = fit(
+        made.model,
+        made.data,
+        made.tasks,
+        made.balancer,
+        config.fit,
+        callbacks=[Sigmas(), TaskPull(epochs=EPOCHS)],
+        select=made.scores,
+    )
+    chosen = choose_threshold(made.scores.answers(made.model).probability, Truth.model_validate(made.inner))
+    found = answers_of(made.model, made.data, np.flatnonzero(drawn.windows.split == 2), config.data)
+    report = _report(made, found, chosen.threshold, drawn, config)
+    numbers: dict[str, JsonValue] = {
+        "epochs": fitted.epochs,
+        "best_epoch": fitted.best_epoch,
+        "parameters": sum(p.numel() for p in made.model.parameters()),
+        "inner_windows": len(made.inner),
+        "leaked": drawn.leaked,
+        "threshold": chosen.threshold,
+        "inner/span_f1": chosen.value,
+        "completed": float(fitted.epochs == config.fit.epochs or fitted.stopped == "patience"),
+        "undefined_losses": sum(r.value is None and r.name == "loss" for r in fitted.records),
+    }
+    numbers |= _reported(report) | _half(made, found) | _series(fitted)
+    return numbers
+
+
+def seeded(config: RunConfig, seed: int) -> RunConfig:
+    """Puts one seed everywhere."""
+    return config.model_copy(
+        update={
+            "model": config.model.model_copy(update={"seed": seed}),
+            "fit": config.fit.model_copy(update={"seed": seed, "threads": 1}),
+            "evaluation": config.evaluation.model_copy(update={"seed": seed}),
+        }
+    )
+
+
+def _report(made: Experiment, found: Answers, threshold: float, drawn: Material, config: RunConfig) -> Report:
+    return evaluate(
+        EvalInput(
+            prediction=Prediction.model_validate(
+                predictions(found, starts=made.test.starts, group=made.test.group, threshold=threshold)
+            ),
+            truth=Truth.model_validate(made.test),
+        ),
+        seed=config.evaluation.seed,
+        train_truth=Truth.model_validate(part(drawn.windows, "train")),
+        ceiling={"span_f1": drawn.span_ceiling, "bar_f1": drawn.bar_ceiling},
+        resamples=0,  # the interval of a study is over its seeds, each with fresh windows
+    )
+
+
+def _reported(report: Report) -> dict[str, JsonValue]:
+    numbers: dict[str, JsonValue] = {"positive_share": report.data.positive_rate}
+    for metric in report.metrics:
+        numbers[f"test/{metric.name}"] = float(metric.value)
+        if metric.strongest_null is not None:
+            numbers[f"null/{metric.name}"] = float(metric.nulls[metric.strongest_null])
+            numbers[f"skill/{metric.name}"] = float(metric.skill)
+        numbers[f"ceiling/{metric.name}"] = float(metric.ceiling)
+    return numbers
+
+
+def _half(made: Experiment, found: Answers) -> dict[str, JsonValue]:
+    """What the brief looked at: bars at one half, without a threshold of its own."""
+    inside = np.asarray(made.test.targets["span"], np.float32) > 0.5
+    outcome = bar_f1(inside, found.probability > 0.5)
+    return {
+        "test/half_bar_f1": float(np.nan_to_num(outcome.value)),
+        "test/largest_probability": float(found.probability.max()),
+        "test/marked_share": float((found.probability > 0.5).mean()),
+    }
+
+
+def _series(fitted: FitResult) -> dict[str, JsonValue]:
+    numbers: dict[str, JsonValue] = {}
+    best: dict[str, float] = {}
+    for record in fitted.records:
+        name = "/".join(word for word in (record.split, record.task, record.name) if word)
+        if record.epoch in EPOCHS:
+            numbers[f"{name}@{record.epoch}"] = record.value
+        if record.split == "inner" and record.value is not None:
+            last = f"{name}@last"
+            numbers[last] = record.value
+            for sign, word in ((1, "lowest"), (-1, "highest")):
+                key = f"{name}@{word}"
+                if key not in best or sign * record.value < sign * best[key]:
+                    best[key] = record.value
+    return numbers | {name: value for name, value in best.items() if name.split("@")[0] in _EXTREMES}
+
+
+_EXTREMES = ("inner/loss", "inner/origin_span_f1")
