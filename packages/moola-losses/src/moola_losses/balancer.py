@@ -47,6 +47,9 @@ class Balancer(nn.Module, ABC):
     claims: ClassVar[Claims] = Claims()
     """What the class promises."""
 
+    wants_after_step: bool = False
+    """Whether the loop must call `after_step`, which takes the losses once more."""
+
     floors: Tensor
     preferences: Tensor
 
@@ -97,6 +100,10 @@ class Balancer(nn.Module, ABC):
     def epoch_end(self) -> None:
         """Tells that an epoch is over; only methods that say so need it."""
 
+    def wants_positive(self) -> bool:
+        """Says whether losses must be above their floors, with the balancer's settings."""
+        return self.claims.positive
+
     def param_groups(self) -> list[dict[str, object]]:
         """Returns what is to be learnt as groups for the optimiser: own learning rate, no weight decay."""
         found = list(self.parameters())
@@ -107,6 +114,7 @@ class Balancer(nn.Module, ABC):
         losses: Mapping[str, Tensor | None],
         *,
         shared: Iterable[nn.Parameter] | None = None,
+        representation: Tensor | None = None,
         scaler: torch.amp.GradScaler | None = None,
         retain_graph: bool = False,
     ) -> Tensor:
@@ -115,6 +123,7 @@ class Balancer(nn.Module, ABC):
         Args:
             losses: Scalars by task name, with graph.
             shared: Parameters that several tasks use; methods that only weight losses do not need them.
+            representation: What all tasks' heads read; methods that only weight losses do not need it.
             scaler: Of mixed precision; the gradients are scaled by it.
             retain_graph: Keep the graph for another backward pass.
 
@@ -123,7 +132,10 @@ class Balancer(nn.Module, ABC):
 
         Raises:
             ValueError: As `forward`.
+            TypeError: If the representation is no tensor: one that is split has no graph to the encoder.
         """
+        if not isinstance(representation, Tensor | None):
+            raise TypeError(f"representation: want a tensor or None, got {type(representation).__name__}")
         total: Tensor = self(losses)
         (total if scaler is None else scaler.scale(total)).backward(retain_graph=retain_graph)
         return total.detach()

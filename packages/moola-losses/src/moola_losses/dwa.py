@@ -75,14 +75,9 @@ class DynamicWeightAverage(Weighting):
         return len(positions) * (ratio / self.temperature).softmax(0)
 
     def epoch_end(self) -> None:
-        """Ends the epoch.
-
-        Raises:
-            ValueError: If epochs end by themselves.
-        """
-        if self.steps_per_epoch is not None:
-            raise ValueError(f"epoch_end: want steps_per_epoch None, got {self.steps_per_epoch}")
-        self._roll(torch.ones_like(self.steps, dtype=torch.bool))
+        """Ends the epoch, unless epochs end by themselves."""
+        if self.steps_per_epoch is None:
+            self._roll(torch.ones_like(self.steps, dtype=torch.bool))
 
     def _roll(self, over: Tensor) -> None:
         # Tensors instead of a branch: the step count is on the device, and asking for it would wait for it.

@@ -66,6 +66,7 @@ class Famo(Weighting):
         if not 0 <= decay < float("inf"):
             raise ValueError(f"decay: want a finite number of at least 0, got {decay}")
         self.refresh = refresh
+        self.wants_after_step = refresh == "after_step"
         self.learning_rate = learning_rate
         self.decay = decay
         zeros = torch.zeros(len(self.tasks), dtype=torch.float64)

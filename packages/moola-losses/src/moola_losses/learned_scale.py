@@ -93,6 +93,10 @@ class LearnedScale(Balancer):
             self.put(self.learned, positions, torch.where(new, self.best(values).to(kept.dtype), kept))
             self.put(self.started, positions, torch.ones_like(new))
 
+    def wants_positive(self) -> bool:
+        """Says whether losses must be above their floors: to start at the best s."""
+        return self.init == "auto"
+
     def coefficients(self) -> dict[str, float]:
         """Returns p w(s) by task, at present."""
         return self.by_task(self.preferences * self.weight(self.learned))

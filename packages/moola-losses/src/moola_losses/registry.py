@@ -7,26 +7,66 @@ from importlib.metadata import entry_points
 
 from pydantic import ValidationError
 
+from moola_losses.aligned import AlignedConfig
 from moola_losses.balancer import BalancerConfig
+from moola_losses.cagrad import CAGradConfig
+from moola_losses.conflict_free import ConFIGConfig
+from moola_losses.db_mtl import DBMTLConfig
+from moola_losses.dwa import DwaConfig
 from moola_losses.ema_loss import EmaLossConfig
+from moola_losses.every import EveryConfig
+from moola_losses.fairgrad import FairGradConfig
+from moola_losses.famo import FamoConfig
 from moola_losses.gls import GlsConfig
+from moola_losses.gradnorm import GradNormConfig
+from moola_losses.gradscale import GradScaleConfig
+from moola_losses.gradvac import GradVacConfig
+from moola_losses.imtl_g import IMTLGConfig
 from moola_losses.imtl_l import ImtlLConfig
 from moola_losses.initial_loss import InitialLossConfig
 from moola_losses.log_sum import LogSumConfig
+from moola_losses.mgda import MGDAConfig
+from moola_losses.nash import NashConfig
+from moola_losses.pcgrad import PCGradConfig
+from moola_losses.rlw import RlwConfig
 from moola_losses.static import StaticConfig
+from moola_losses.stch import StchConfig
 from moola_losses.uncertainty import UncertaintyConfig
+from moola_losses.unit import UnitConfig
+from moola_losses.upgrad import UPGradConfig
+from moola_losses.uw_so import UwSoConfig
 
 GROUP = "moola_losses.balancers"
 """Entry-point group in which another package names its own `BalancerConfig` under its kind."""
 
 _CONFIGS: tuple[type[BalancerConfig], ...] = (
     StaticConfig,
+    UnitConfig,
     InitialLossConfig,
     EmaLossConfig,
     LogSumConfig,
     GlsConfig,
     UncertaintyConfig,
     ImtlLConfig,
+    UwSoConfig,
+    DwaConfig,
+    RlwConfig,
+    FamoConfig,
+    StchConfig,
+    GradScaleConfig,
+    GradNormConfig,
+    DBMTLConfig,
+    PCGradConfig,
+    GradVacConfig,
+    UPGradConfig,
+    MGDAConfig,
+    CAGradConfig,
+    NashConfig,
+    FairGradConfig,
+    AlignedConfig,
+    IMTLGConfig,
+    ConFIGConfig,
+    EveryConfig,
 )
 
 BUILT_IN: Mapping[str, type[BalancerConfig]] = {c.model_fields["kind"].default: c for c in _CONFIGS}

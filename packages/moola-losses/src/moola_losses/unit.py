@@ -41,7 +41,7 @@ class Unit(Weighting):
     ({'type': 0.5, 'span': 2.0}, [4.0, 4.0])
     """
 
-    claims: ClassVar[Claims] = Claims(common_scale="invariant", each_scale=True, shared=True)
+    claims: ClassVar[Claims] = Claims(common_scale="equivariant", each_scale=True, shared=True)
     sums: Tensor
     counts: Tensor
 
@@ -87,38 +87,42 @@ class Unit(Weighting):
         losses: Mapping[str, Tensor | None],
         *,
         shared: Iterable[nn.Parameter] | None = None,
+        representation: Tensor | None = None,
         scaler: torch.amp.GradScaler | None = None,
         retain_graph: bool = False,
     ) -> Tensor:
         """As `Balancer.backward`; measures first where that is due.
 
         Raises:
-            ValueError: As `forward`, or if a measurement is due and `shared` is None.
+            ValueError: As `forward`, or if a measurement is due and there is nothing to measure at.
         """
         if self.training and self.steps < self.skip + self.probe:
-            self.observe(losses, shared=shared, scaler=scaler)
-        return super().backward(losses, scaler=scaler, retain_graph=retain_graph)
+            at = [representation] if shared is None and representation is not None else shared
+            self.observe(losses, shared=at, scaler=scaler)
+        return super().backward(
+            losses, representation=representation, scaler=scaler, retain_graph=retain_graph
+        )
 
     def observe(
         self,
         losses: Mapping[str, Tensor | None],
         *,
-        shared: Iterable[nn.Parameter] | None,
+        shared: Iterable[Tensor] | None,
         scaler: torch.amp.GradScaler | None = None,
     ) -> None:
         """Counts a step, and measures the norms unless it is to be skipped; adds nothing to ``.grad``.
 
         Args:
             losses: As `forward`, with graph, which is kept.
-            shared: Parameters that several tasks use.
+            shared: Parameters that several tasks use, or a representation that their heads read.
             scaler: Of mixed precision; small gradients are then measured at its scale.
 
         Raises:
             ValueError: As `forward`, or if `shared` has no parameter.
         """
         positions, _ = self.present(losses)
-        parameters = [] if shared is None else [p for p in shared if p.requires_grad]
-        if not parameters:
+        targets = [] if shared is None else [p for p in shared if p.requires_grad]
+        if not targets:
             raise ValueError("shared: want the shared parameters while norms are measured, got none")
         self.steps += 1
         if self.steps <= self.skip or self.steps > self.skip + self.probe:
@@ -128,7 +132,7 @@ class Unit(Weighting):
         for k in positions:
             loss = losses[self.tasks[k]]
             assert loss is not None  # `present` says so
-            found = torch.autograd.grad(scale * loss, parameters, retain_graph=True, allow_unused=True)
+            found = torch.autograd.grad(scale * loss, targets, retain_graph=True, allow_unused=True)
             flat = [g.detach().double().square().sum() for g in found if g is not None]
             norms.append(torch.stack(flat).sum().sqrt() / scale if flat else self.sums.new_zeros(()))
         seen, means = across_ranks(positions, torch.stack(norms), tasks=len(self.tasks))

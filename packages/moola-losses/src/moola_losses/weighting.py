@@ -80,10 +80,6 @@ class Weighting(Balancer):
             values: What their losses have above their floors, without graph; positive if so claimed.
         """
 
-    def wants_positive(self) -> bool:
-        """Says whether losses must be above their floors, with the balancer's settings."""
-        return self.claims.positive
-
     def checked(self, positions: list[int], values: Tensor) -> Tensor:
         """Lifts values to `least`, or refuses those that are not positive, if the method needs positive ones.
 
