@@ -64,18 +64,10 @@ class DBMTL(GradientBalancer):
         # As many columns as there are shared numbers; known at the first step only.
         self.register_buffer("memory_rows", torch.zeros(len(self.tasks), 0))
 
-    def score(self, loss: Tensor, name: str, floor: float) -> Tensor:
-        """Returns the logarithm of what the loss has above its floor.
-
-        Raises:
-            ValueError: If that is 0 or less.
-        """
-        above = loss.float() - floor if loss.dtype in (torch.float16, torch.bfloat16) else loss - floor
-        if self.non_finite == "refuse" and float(above.detach()) <= 0:
-            raise ValueError(
-                f"losses: want more than the floor {floor:g}, got {float(loss.detach()):g} for {name!r}"
-            )
-        return above.log()
+    def score(self, loss: Tensor, value: Tensor) -> Tensor:
+        """Returns what has the gradient of the logarithm of the loss above its floor."""
+        # The logarithm of a mean over processes is not the mean of their logarithms.
+        return loss / value.to(loss.dtype)
 
     def remember(self, stacks: list[Tensor], positions: list[int], factor: float) -> list[Tensor]:
         """Returns the running means of the gradients, if those are what has a memory."""

@@ -87,8 +87,13 @@ class GradientBalancer(Balancer):
             positions: (m,) of these tasks among `tasks`, in the order of their names.
         """
 
-    def score(self, loss: Tensor, name: str, floor: float) -> Tensor:
-        """Returns what to differentiate in place of a task's loss; the loss itself, for most methods."""
+    def score(self, loss: Tensor, value: Tensor) -> Tensor:
+        """Returns what to differentiate in place of a task's loss; the loss itself, for most methods.
+
+        Args:
+            loss: With graph.
+            value: What the loss has above its floor, the mean over all processes, without graph.
+        """
         return loss
 
     def remember(self, stacks: list[Tensor], positions: list[int], factor: float) -> list[Tensor]:
@@ -151,14 +156,14 @@ class GradientBalancer(Balancer):
             here[positions] = 1.0
             same_tasks_everywhere(here, self.tasks)
             (values,) = mean_over_ranks([values])
+        self._check_positive(values, positions)
         one = torch.ones((), device=values.device)
         factor = one if scaler is None else scaler.scale(one)
-        floors = self.floors.tolist() if bool(self.floors.any()) else [0.0] * len(self.tasks)
-        scores = [
-            self.score(loss, self.tasks[k], floors[k])
-            for k, loss in ((k, losses[self.tasks[k]]) for k in positions)
-            if loss is not None
-        ]
+        scores = []
+        for name, value in zip(names, values.unbind(), strict=True):
+            loss = losses[name]
+            assert loss is not None  # `present` says so
+            scores.append(self.score(loss, value))
         route = self._route(scores, names, shared, representation, factor, retain_graph)
         weights = self.last[positions]
         if refresh or bool(weights.isnan().any()):
@@ -173,6 +178,16 @@ class GradientBalancer(Balancer):
     def coefficients(self) -> dict[str, float]:
         """Returns the last weights by task; nan for tasks not seen yet."""
         return self.by_task(self.last)
+
+    def _check_positive(self, values: Tensor, positions: list[int]) -> None:
+        if not self.wants_positive() or self.non_finite == "pass" or bool((values > 0).all()):
+            return
+        k = int((values <= 0).nonzero()[0, 0])
+        floor = float(self.floors[positions[k]])
+        raise ValueError(
+            f"losses: want more than the floor {floor:g}, got {float(values[k]) + floor:g} for "
+            f"{self.tasks[positions[k]]!r}"
+        )
 
     def _route(
         self,

@@ -68,17 +68,7 @@ class GradNorm(GradientBalancer):
         self.register_buffer("first", torch.full((len(self.tasks),), float("nan"), dtype=torch.float64))
 
     def weigh(self, gramian: Matrix, losses: Matrix, positions: list[int]) -> Matrix:
-        """Returns the weights of before this step, brought to mean 1 over these tasks, and moves them.
-
-        Raises:
-            ValueError: If a loss is not above its floor.
-        """
-        if losses.min() <= 0:
-            k = int(np.argmin(losses))
-            raise ValueError(
-                f"losses: want numbers above their floors, got {losses[k]:g} above it "
-                f"for {self.tasks[positions[k]]!r}"
-            )
+        """Returns the weights of before this step, brought to mean 1 over these tasks, and moves them."""
         kept = read(self.weights, positions)
         used: Matrix = kept / kept.mean()
         first = read(self.first, positions)

@@ -41,6 +41,10 @@ class MGDA(GradientBalancer):
             raise ValueError(f"normaliser: want 'none', 'norm', 'loss' or 'loss_norm', got {normaliser!r}")
         self.normaliser = normaliser
 
+    def wants_positive(self) -> bool:
+        """Says whether losses must be above their floors: where gradients are divided by them."""
+        return self.normaliser in ("loss", "loss_norm")
+
     def weigh(self, gramian: Matrix, losses: Matrix, positions: list[int]) -> Matrix:
         """Returns the weights of the shortest vector, times what the gradients were divided by."""
         preferences = read(self.preferences, positions)
@@ -49,12 +53,6 @@ class MGDA(GradientBalancer):
         if self.normaliser in ("norm", "loss_norm"):
             divisor = divisor * np.where(norms > 0, norms, 1.0)
         if self.normaliser in ("loss", "loss_norm"):
-            if losses.min() <= 0:
-                k = int(np.argmin(losses))
-                raise ValueError(
-                    f"losses: want numbers above their floors, got {losses[k]:g} above it "
-                    f"for {self.tasks[positions[k]]!r}"
-                )
             divisor = divisor * losses
         weights: Matrix = simplex_minimum(gramian / divisor[:, None] / divisor) / divisor
         return weights
