@@ -226,6 +226,23 @@ def test_a_file_with_semicolons_is_told_so(tmp_path):
         read_spans(tmp_path / "s.csv", make_bars())
 
 
+@pytest.mark.parametrize("times", ["time", "number"])
+@pytest.mark.parametrize("name", ["s.csv", "s.parquet"])
+def test_ends_left_out_of_the_span_come_back(tmp_path, name, times):
+    spans, bars = make_spans([(1, 2, 0, 1), (5, 5, -1, 1), (30, 38, 1, 1)]), make_bars()
+    write_spans(tmp_path / name, spans, bars, times=times, closed="left")
+    back = read_spans(tmp_path / name, bars, closed="left")
+    assert (back.start.tolist(), back.end.tolist()) == ([1, 5, 30], [2, 5, 38])
+
+
+def test_no_time_comes_after_the_last_bar(tmp_path):
+    spans = make_spans([(1, 2, 0, 1), (30, N - 1, 0, 1)])
+    with pytest.raises(ValueError, match=r"want a bar after each .* got 30..39 in row 1"):
+        write_spans(tmp_path / "s.csv", spans, make_bars(), closed="left")
+    write_spans(tmp_path / "s.csv", spans, make_bars(), closed="left", times="number")
+    assert read_spans(tmp_path / "s.csv", make_bars(), closed="left").end.tolist() == [2, N - 1]
+
+
 def test_a_column_given_twice_is_refused(tmp_path):
     (tmp_path / "s.csv").write_text("start,end,end\n1,2,3\n")
     with pytest.raises(ValueError, match="each column once, got 'end' again"):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
-def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes beside the target, flushes to disk, and moves the new file into its place.
+@contextmanager
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Opens a file beside the target; at the end it is flushed to disk and moved into the target's place.
 
     Raises:
         FileNotFoundError: There is no folder to write into.
@@ -19,7 +23,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         # A scratch file is private; the finished one gets the rights that a plain open() would give.
@@ -30,3 +34,9 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     except BaseException:
         Path(scratch).unlink(missing_ok=True)
         raise
+
+
+def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a file in one step; raises as `atomic_file` does."""
+    with atomic_file(path) as file:
+        file.write(content)

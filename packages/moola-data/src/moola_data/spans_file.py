@@ -144,6 +144,7 @@ def write_spans(
     bars: Bars,
     *,
     times: Literal["number", "time"] = "time",
+    closed: Literal["both", "left"] = "both",
 ) -> None:
     """Writes spans so that `read_spans` (or `read_annotators`, for several) gives them back.
 
@@ -152,12 +153,15 @@ def write_spans(
         spans: Spans on these bars, of one annotator or of several.
         bars: The bars.
         times: Whether the ends are written as bar numbers or as the bars' times.
+        closed: "left" writes the first bar after a span as its end, for readers that want it so.
 
     Raises:
-        ValueError: The spans do not fit the bars, or the name ends otherwise.
+        ValueError: The spans do not fit the bars, the name ends otherwise, or no bar comes after a span.
     """
     several = [spans] if isinstance(spans, Spans) else list(spans)
-    table = pd.concat([spans_table(one, bars, times=times) for one in several], ignore_index=True)
+    table = pd.concat(
+        [spans_table(one, bars, times=times, closed=closed) for one in several], ignore_index=True
+    )
     for name in ("type", "annotator", "label"):
         if (table[name] == "").all():
             table = table.drop(columns=name)
@@ -173,27 +177,40 @@ def write_spans(
     write_atomically(target, content)
 
 
-def spans_table(spans: Spans, bars: Bars, *, times: Literal["number", "time"] = "time") -> pd.DataFrame:
+def spans_table(
+    spans: Spans,
+    bars: Bars,
+    *,
+    times: Literal["number", "time"] = "time",
+    closed: Literal["both", "left"] = "both",
+) -> pd.DataFrame:
     """Gives spans as a table of the columns of a spans file.
 
     Args:
         spans: Spans on these bars.
         bars: The bars.
         times: Whether the ends are bar numbers within the symbol or the bars' times.
+        closed: "left" gives the first bar after a span as its end.
 
     Returns:
         One row a span; an unknown type is "".
 
     Raises:
-        ValueError: The spans do not fit the bars.
+        ValueError: The spans do not fit the bars, or the time of a bar is wanted that comes after the last.
     """
     check_spans(spans, bars)
     symbol = bars.symbol[spans.start]
+    first, end = first_bars(bars), spans.end + (closed == "left")
     if times == "number":
-        offset = first_bars(bars)[symbol]
-        ends: tuple[npt.NDArray[np.generic], ...] = (spans.start - offset, spans.end - offset)
+        ends: tuple[npt.NDArray[np.generic], ...] = (spans.start - first[symbol], end - first[symbol])
     else:
-        ends = (bars.time[spans.start], bars.time[spans.end])
+        last = np.flatnonzero(end == first[symbol + 1])
+        if last.size:
+            found = f"{spans.start[last[0]]}..{spans.end[last[0]]} in row {last[0]}"
+            raise ValueError(
+                f'spans: want a bar after each (or times="number") for closed="left", got {found}'
+            )
+        ends = (bars.time[spans.start], bars.time[end])
     return pd.DataFrame(
         {
             "symbol": np.array(bars.symbols, object)[symbol],
