@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from moola_train.recipes.run_config import recipe_values
+from moola_train.recipes.run_config import RunConfig, recipe_values
+from moola_train.recipes.study_data import SOURCES
 
 FUNCTION = "moola_train.recipes.trial:trial"
 Values = dict[str, Any]
@@ -102,6 +103,14 @@ class Study(_Section):
         strange = sorted({*asked, *(self.quick.variants or ())} - set(names))
         if strange:
             raise ValueError(f"claim: want variants among {names}, got {strange[0]!r}")
+        for quick in (False, True):
+            for variant, _, job in self.jobs(quick=quick):
+                try:
+                    SOURCES.validate_python(job["source"])
+                    RunConfig.model_validate(job["run"])
+                except ValidationError as error:
+                    lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+                    raise ValueError(f"variant {variant!r}: " + "; ".join(lines)) from None
         return self
 
     def chosen(self, *, quick: bool) -> tuple[Variant, ...]:

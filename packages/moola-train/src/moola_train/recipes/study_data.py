@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from moola_data.ceiling import Ceiling
 from moola_data.features import compute_features
@@ -65,6 +65,8 @@ class BenchmarkSource(_Source):
 
 
 Source = Annotated[OneExpansionSource | BenchmarkSource, Field(discriminator="kind")]
+SOURCES: TypeAdapter[OneExpansionSource | BenchmarkSource] = TypeAdapter(Source)
+"""Reads a source from JSON."""
 
 
 class Material(NamedTuple):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue
 
 from moola_data.window_subset import part
 from moola_eval.bars import bar_f1
@@ -19,12 +18,12 @@ from moola_train.recipes.experiment import Experiment, experiment
 from moola_train.recipes.run_config import RunConfig
 from moola_train.recipes.scoring import predictions
 from moola_train.recipes.sigmas import Sigmas
-from moola_train.recipes.study_data import Material, Source, material
+from moola_train.recipes.study_data import SOURCES, Material, material
 from moola_train.recipes.task_pull import TaskPull
+from moola_train.records import WALL_CLOCK
 
 EPOCHS = (1, 5, 10, 20, 50, 100, 200)
 """The epochs at which a series is told."""
-SOURCES: TypeAdapter[Any] = TypeAdapter(Source)
 
 
 def trial(
@@ -126,6 +125,8 @@ def _series(fitted: FitResult) -> dict[str, JsonValue]:
     numbers: dict[str, JsonValue] = {}
     best: dict[str, float] = {}
     for record in fitted.records:
+        if record.name in WALL_CLOCK:
+            continue
         name = "/".join(word for word in (record.split, record.task, record.name) if word)
         if record.epoch in EPOCHS:
             numbers[f"{name}@{record.epoch}"] = record.value
