@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from moola_models.chain_paths import best_path, k_best_paths, sample_paths
+from moola_models.chain_paths import best_path, k_best_paths
 from moola_models.semi_markov import SemiMarkov
 
 
@@ -46,7 +46,7 @@ def test_partition_is_the_sum_over_all_sets_of_spans(K, D):
     assert spans.log_partition().tolist() == pytest.approx(wanted, abs=1e-10)
 
 
-@pytest.mark.parametrize("K", [1, 2, 5, 8])
+@pytest.mark.parametrize("K", range(1, 9))
 def test_scores_of_marks_are_those_of_their_spans(K):
     spans = windows(K)
     for b in range(2):
@@ -73,7 +73,7 @@ def test_the_expanded_chain_is_the_same_distribution(K, D):
     torch.testing.assert_close(spans.chain().log_partition(), spans.log_partition(), rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("K", [1, 4, 8])
+@pytest.mark.parametrize("K", range(1, 9))
 def test_the_chains_k_best_are_the_best_sets_of_spans(K):
     spans = windows(K)
     paths = k_best_paths(spans.chain(), 4)
@@ -83,17 +83,6 @@ def test_the_chains_k_best_are_the_best_sets_of_spans(K):
         assert paths.score[b, :n].tolist() == pytest.approx([v for v, _ in wanted], abs=1e-10)
         found = (paths.tags[b, :n, : len(wanted[0][1])] > 1).int().tolist()
         assert [tuple(m) for m in found] == [m for _, m in wanted]
-
-
-def test_samples_have_the_distributions_frequencies():
-    spans = random_spans(1, 4, D=2)
-    n = 20_000
-    drawn = sample_paths(spans.chain(), n, generator=torch.Generator().manual_seed(3))[0] > 1
-    found = list(outcomes(spans, 0))
-    probability = torch.stack([v for _, v in found]).softmax(0).tolist()
-    for (marks, _), p in zip(found, probability, strict=True):
-        share = (drawn == torch.tensor(marks).bool()).all(1).double().mean().item()
-        assert abs(share - p) <= 4.5 * (p * (1 - p) / n) ** 0.5, marks
 
 
 def test_spans_longer_than_the_free_durations_are_found_whole():
