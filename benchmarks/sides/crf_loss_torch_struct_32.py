@@ -1,0 +1,17 @@
+"""32 windows."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from crf_torch_struct import VERSIONS, loss, prepare_loss
+
+__all__ = ["VERSIONS", "once", "prepare"]
+
+
+def prepare() -> object:
+    return prepare_loss(32)
+
+
+once = loss

@@ -1,0 +1,17 @@
+"""256 windows."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from crf_torchcrf import VERSIONS, loss, prepare_loss
+
+__all__ = ["VERSIONS", "once", "prepare"]
+
+
+def prepare() -> object:
+    return prepare_loss(256)
+
+
+once = loss
