@@ -26,6 +26,7 @@ class Claims:
         each_scale: One task's loss times c leaves the direction as it was.
         non_conflict: The direction lowers, or leaves, every loss to first order.
         positive: Wants losses above their floors.
+        names: The tasks it is made for; None for any.
     """
 
     scalar: bool = True
@@ -39,3 +40,4 @@ class Claims:
     each_scale: bool = False
     non_conflict: bool = False
     positive: bool = False
+    names: tuple[str, ...] | None = None

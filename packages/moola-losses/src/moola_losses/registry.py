@@ -27,6 +27,12 @@ from moola_losses.initial_loss import InitialLossConfig
 from moola_losses.log_sum import LogSumConfig
 from moola_losses.mgda import MGDAConfig
 from moola_losses.nash import NashConfig
+from moola_losses.origin_manual import OriginManualConfig
+from moola_losses.origin_output_root import OriginOutputRootConfig
+from moola_losses.origin_running_mean import OriginRunningMeanConfig
+from moola_losses.origin_shared_scale import OriginSharedScaleConfig
+from moola_losses.origin_uncertainty import OriginUncertaintyConfig
+from moola_losses.origin_z_score import OriginZScoreConfig
 from moola_losses.pcgrad import PCGradConfig
 from moola_losses.rlw import RlwConfig
 from moola_losses.static import StaticConfig
@@ -67,6 +73,12 @@ _CONFIGS: tuple[type[BalancerConfig], ...] = (
     IMTLGConfig,
     ConFIGConfig,
     EveryConfig,
+    OriginManualConfig,
+    OriginOutputRootConfig,
+    OriginRunningMeanConfig,
+    OriginSharedScaleConfig,
+    OriginUncertaintyConfig,
+    OriginZScoreConfig,
 )
 
 BUILT_IN: Mapping[str, type[BalancerConfig]] = {c.model_fields["kind"].default: c for c in _CONFIGS}

@@ -180,6 +180,8 @@ def _check_alone(subject: _Subject) -> None:
 
 
 def _check_twins(subject: _Subject) -> None:
+    if subject.config.build(subject.tasks).claims.names is not None:
+        return
     names = (*subject.tasks, f"{subject.tasks[0]}'")
     balancer, found = _run(subject.plain(), names)
     if balancer.claims.twins:
