@@ -20,7 +20,7 @@ class SemiMarkovHeadConfig(HeadConfig):
     kind: Literal["span_semi_markov"] = "span_semi_markov"
     name: str = "span"
     durations: int = Field(default=20, ge=2)
-    """Durations with a score of their own. Longer spans are not cut: each bar beyond costs the same, learned."""
+    """Durations with a score of their own; each bar beyond adds one learned score, so that no span is cut."""
 
     def build(self, widths: Widths) -> SemiMarkovHead:
         """Makes the module, with freshly drawn parameters."""
