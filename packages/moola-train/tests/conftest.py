@@ -20,9 +20,14 @@ class TwoHeads(nn.Module):
         self.head_kind = nn.Linear(8, 3)
         self.head_size = nn.Linear(8, 1)
 
-    def forward(self, inputs):
-        z = self.dropout(torch.tanh(self.norm(self.trunk(inputs))))
+    def encode(self, inputs):
+        return self.dropout(torch.tanh(self.norm(self.trunk(inputs))))
+
+    def heads(self, z):
         return {"kind": self.head_kind(z), "size": self.head_size(z)[:, 0]}
+
+    def forward(self, inputs):
+        return self.heads(self.encode(inputs))
 
 
 class LogSigmas(nn.Module):
@@ -64,6 +69,53 @@ class MovingScale(nn.Module):
         return (values / self.mean[rows]).sum()
 
 
+class DualCone(nn.Module):
+    """A gradient balancer in the manner of UPGrad: no task's gradient points against the common step.
+
+    Each task's gradient is projected onto the cone of directions that hurt no task; for two tasks the
+    projection has a closed form. With several ranks, what decides is added up over them, and ``.grad`` gets
+    this rank's share, so that the sum over the ranks is the gradient.
+    """
+
+    needs_shared = True
+
+    def __init__(self, tasks, *, space="parameters") -> None:
+        super().__init__()
+        self.tasks, self.space = list(tasks), space
+        self.register_buffer("last", torch.full((len(self.tasks),), torch.nan, dtype=torch.float64))
+
+    def coefficients(self):
+        return dict(zip(self.tasks, self.last.tolist(), strict=True))
+
+    def backward(self, losses, *, shared=None, scaler=None, retain_graph=False, representation=None):
+        cut = [representation] if self.space == "representation" else list(shared)
+        rows = []
+        for loss in losses.values():
+            slopes = torch.autograd.grad(loss, cut, retain_graph=True, allow_unused=True)
+            filled = [torch.zeros_like(c) if g is None else g for c, g in zip(cut, slopes, strict=True)]
+            rows.append(torch.cat([g.reshape(-1) for g in filled]))
+        jacobian = torch.stack(rows)
+        many = torch.distributed.is_initialized()
+        if many and self.space == "parameters":
+            torch.distributed.all_reduce(jacobian)
+        gram = jacobian @ jacobian.T
+        if many and self.space == "representation":
+            torch.distributed.all_reduce(gram)
+        weights = torch.ones(len(rows), dtype=gram.dtype)
+        if len(rows) == 2 and gram[0, 1] < 0:
+            weights = 1 - gram[0, 1] / gram.diagonal()
+        self.last = torch.full((len(self.tasks),), torch.nan, dtype=torch.float64)
+        self.last[[self.tasks.index(t) for t in losses]] = weights.detach().double()
+        total = (weights.detach() * torch.stack(tuple(losses.values()))).sum()
+        (total if scaler is None else scaler.scale(total)).backward(retain_graph=retain_graph)
+        return total.detach()
+
+
+GRADIENT_BALANCERS = {
+    "dual parameters": DualCone,
+    "dual representation": lambda tasks: DualCone(tasks, space="representation"),
+}
+
 BALANCERS = {"sigmas": LogSigmas, "random": RandomWeights, "moving": MovingScale}
 
 
@@ -77,13 +129,22 @@ def size_loss(output, target, mask, weight):
     return torch.where(mask, each * weight, 0).sum(), (mask * weight).sum()
 
 
-def make_data(n: int = 70, *, seed: int = 5, inner: int = 14) -> Examples:
+class Pairs(Examples):
+    """Examples that can be turned to float64."""
+
+    def double(self):
+        self.inputs, self.weight = self.inputs.double(), self.weight.double()
+        self.targets["size"] = self.targets["size"].double()
+        return self
+
+
+def make_data(n: int = 70, *, seed: int = 5, inner: int = 14) -> Pairs:
     g = torch.Generator().manual_seed(seed)
     inputs = torch.randn(n, 5, generator=g)
     size = inputs @ torch.tensor([1.0, -1.0, 0.5, 0.0, 0.0]) + 0.1 * torch.randn(n, generator=g)
     split = torch.zeros(n, dtype=torch.int8)
     split[n - inner :] = 1
-    return Examples(
+    return Pairs(
         inputs,
         targets={"kind": torch.randint(0, 3, (n,), generator=g), "size": size},
         masks={"size": torch.rand(n, generator=g) < 0.8},
@@ -112,5 +173,6 @@ def small() -> SimpleNamespace:
         data=make_data,
         tasks=tasks,
         balancer=lambda: LogSigmas(["kind", "size"]),
+        dual=lambda **space: DualCone(["kind", "size"], **space),
         config=config,
     )

@@ -5,6 +5,7 @@ N bars, n examples, B examples a batch, K bars a window, F features.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -39,6 +40,40 @@ class Batch(NamedTuple):
             self.weight.to(device, non_blocking=True),
         )
 
+    def split(self, size: int) -> list[Batch]:
+        """Returns views of at most `size` examples each, in order."""
+        n = len(self.weight)
+        return [self] if n <= size else [self._part(slice(i, i + size)) for i in range(0, n, size)]
+
+    def _part(self, rows: slice) -> Batch:
+        return Batch(
+            self.inputs[rows],
+            {name: t[rows] for name, t in self.targets.items()},
+            {name: m[rows] for name, m in self.masks.items()},
+            self.weight[rows],
+        )
+
+    def silent_from(self, count: int) -> Batch:
+        """Returns the batch with all examples from number `count` on silenced; see `silent_where`."""
+        return self.silent_where(torch.arange(len(self.weight), device=self.weight.device) >= count)
+
+    def silent_where(self, silent: Tensor) -> Batch:
+        """Returns the batch with weight 0 and nothing known where `silent`, bool (B,).
+
+        Silenced examples go through the model and count for nothing.
+        """
+        masks = {name: m & ~silent.reshape((-1,) + (1,) * (m.ndim - 1)) for name, m in self.masks.items()}
+        return self._replace(masks=masks, weight=self.weight.masked_fill(silent, 0))
+
+    def pin(self) -> Batch:
+        """Returns the batch in page-locked memory, from which a GPU copies by itself."""
+        return Batch(
+            self.inputs.pin_memory(),
+            {name: t.pin_memory() for name, t in self.targets.items()},
+            {name: m.pin_memory() for name, m in self.masks.items()},
+            self.weight.pin_memory(),
+        )
+
 
 class WindowedBars:
     """Windows over one feature matrix that lies on the device; a batch is one gather, nothing else is copied.
@@ -59,6 +94,7 @@ class WindowedBars:
         self.length = source.length
         self.position = source.position
         self.split = torch.from_numpy(source.split.copy())
+        self.group = torch.from_numpy(source.group.copy())
         self.fingerprint = _fingerprint(source)
         self._features = _resident(source.features, self.device)
         self._starts = _resident(source.starts, self.device)
@@ -70,6 +106,22 @@ class WindowedBars:
 
     def __len__(self) -> int:
         return len(self._starts)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        own = [self._features, self._starts, self._weight]
+        return sum(t.nbytes for t in [*own, *self._targets.values(), *self._masks.values()])
+
+    def to(self, device: torch.device | str) -> WindowedBars:
+        """Returns the same windows on another device."""
+        moved = copy.copy(self)
+        moved.device = torch.device(device)
+        for name in ("_features", "_starts", "_weight", "_bars", "_ramp"):
+            setattr(moved, name, getattr(self, name).to(device))
+        moved._targets = {name: t.to(device) for name, t in self._targets.items()}
+        moved._masks = {name: m.to(device) for name, m in self._masks.items()}
+        return moved
 
     def batch(self, index: Tensor) -> Batch:
         """Returns the windows of `index`, int64 (B,): inputs (B, K, F), or (B, K, F+1) with the position."""
@@ -95,6 +147,8 @@ class Examples:
         masks: By target name, bool, (n,) or the target's shape. A target without one is known everywhere.
         weight: float, (n,); 1 for all where omitted.
         split: int8, (n,): 0 train, 1 inner, 2 test; all train where omitted.
+        group: int64, (n,), and
+        sampling_weight: float, (n,): what `FitConfig.sampling` may go by.
 
     >>> data = Examples(torch.zeros(4, 2), targets={"y": torch.ones(4)})
     >>> data.batch(torch.tensor([3, 0])).targets["y"].shape
@@ -109,6 +163,8 @@ class Examples:
         masks: Mapping[str, Tensor] | None = None,
         weight: Tensor | None = None,
         split: Tensor | None = None,
+        group: Tensor | None = None,
+        sampling_weight: Tensor | None = None,
     ) -> None:
         n, device = len(inputs), inputs.device
         given = dict(masks or {})
@@ -121,8 +177,11 @@ class Examples:
         self.masks = {name: given.get(name, everywhere) for name in targets}
         self.weight = torch.ones(n, device=device) if weight is None else weight
         self.split = torch.zeros(n, dtype=torch.int8) if split is None else split
+        self.group = group
+        self.sampling_weight = sampling_weight
         self.device = device
         named = {"weight": self.weight, "split": self.split}
+        named |= {k: v for k, v in (("group", group), ("sampling_weight", sampling_weight)) if v is not None}
         named |= {f"targets[{name!r}]": t for name, t in self.targets.items()}
         named |= {f"masks[{name!r}]": m for name, m in self.masks.items()}
         for name, values in named.items():
@@ -131,6 +190,20 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(t.nbytes for t in [self.inputs, self.weight, *self.targets.values(), *self.masks.values()])
+
+    def to(self, device: torch.device | str) -> Examples:
+        """Returns the same examples on another device."""
+        moved = copy.copy(self)
+        moved.inputs, moved.weight = self.inputs.to(device), self.weight.to(device)
+        moved.targets = {name: t.to(device) for name, t in self.targets.items()}
+        moved.masks = {name: m.to(device) for name, m in self.masks.items()}
+        moved.device = moved.inputs.device
+        return moved
 
     def batch(self, index: Tensor) -> Batch:
         """Returns the examples of `index`, int64 (B,)."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from moola_train.precision import Precision
+from moola_train.sampling import Sampling, Shuffle
 from moola_train.schedules import Constant, Schedule
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -28,6 +29,8 @@ class ParameterGroup(BaseModel):
     """None takes the run's."""
     weight_decay: NotNegative | None = None
     """None takes the run's. Biases and other parameters of rank 1 or less never decay."""
+    clip_norm: Positive | None = None
+    """Largest L2 norm of this group's gradients together. None clips them with all the rest, by the run's."""
 
 
 class Averaging(BaseModel):
@@ -65,11 +68,20 @@ class FitConfig(BaseModel):
     groups: tuple[ParameterGroup, ...] = ()
     schedule: Schedule = Constant()
     clip_norm: Positive | None = None
-    """Largest L2 norm of all gradients together, the balancer's included; None leaves them alone."""
+    """Largest L2 norm of all gradients together, the balancer's included; None leaves them alone. Groups with
+    a clip_norm of their own are clipped by that, and the rest together by this one."""
+    shared: tuple[str, ...] = ()
+    """Shell-style patterns over the names of the parameters that all tasks share, for balancers that look at
+    gradients. None are needed where the model has parameters under ``encoder`` or a method ``encode``."""
+    sampling: Sampling = Shuffle()
+    """Which examples an epoch goes through; see `moola_train.sampling`."""
 
     micro_batch_size: Count | None = None
-    """Largest number of examples in memory at once; a larger batch is gone through twice in pieces, with the
-    gradient of the whole. None takes every batch in one piece."""
+    """Largest number of examples that go through the model at once; a larger batch is gone through twice in
+    pieces, with the gradient of the whole. None takes every batch in one piece."""
+    out_of_memory: Literal["halve", "stop"] = "halve"
+    """What a GPU that runs out of memory does: halve the pieces that a batch goes through the model in, say
+    so and repeat the step; or end the run."""
     averaging: Averaging | None = None
     """None evaluates and keeps the weights themselves."""
 
@@ -97,6 +109,14 @@ class FitConfig(BaseModel):
     precision: Precision = "fp32"
     """``tf32`` is for CUDA. ``bf16`` and ``fp16`` run the model's forward in 16 bits; the losses get
     float32, and fp16 scales the losses so that small gradients survive."""
+    deterministic: bool = False
+    """Refuse operations whose result depends on the order in which a GPU happens to add."""
+    graph: Literal["off", "auto"] = "auto"
+    """``auto`` records a step as a CUDA graph where it can and says so where it cannot; other devices have
+    none. The last batch of an epoch is then filled up with examples of weight 0."""
+    residency: Literal["auto", "device", "host"] = "auto"
+    """Where data that can move lies: on the device, or in the host's memory, from where batches are fetched
+    ahead. ``auto`` takes the device if the data fits into a quarter of its free memory."""
     non_finite: Literal["stop", "skip"] = "stop"
     """What a loss or gradient that is not finite does: end the run with an error, or leave out that step,
     counted in the records as ``skipped_steps``."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -64,9 +66,11 @@ def check_data(
             classes, a negative weight, or a task of which no target is known. Names the row of the data set.
     """
     known = torch.zeros(len(data), len(tasks), dtype=torch.bool)
+    gathering = _Gathering()
     for part, rows in parts._asdict().items():
         start = 0
-        for batch in batches(data, rows, batch_size=batch_size, device=torch.device("cpu")):
+        all_batches = batches(data, rows, batch_size=batch_size, device=torch.device("cpu"))
+        for batch in gathering.timed(all_batches):
             here = rows[start : start + batch_size]
             start += len(here)
             _check_batch(batch, here)
@@ -76,7 +80,35 @@ def check_data(
             for task, is_known in zip(tasks, known[rows].any(0).tolist(), strict=True):
                 if not is_known:
                     raise ValueError(f"task {task.name!r}: want a known target in the {part} part, got none")
+    gathering.warn_if_slow(len(parts.train) + len(parts.inner))
     return known
+
+
+class _Gathering:
+    """Measures how long the data takes to give its examples."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timed(self, source: Iterator[Batch]) -> Iterator[Batch]:
+        while True:
+            began = time.perf_counter()
+            batch = next(source, None)
+            self.seconds += time.perf_counter() - began
+            if batch is None:
+                return
+            yield batch
+
+    def warn_if_slow(self, examples: int) -> None:
+        # A gather takes about a microsecond an example; building features anew takes ten thousand.
+        each = self.seconds / examples
+        if each > 1e-3 and self.seconds > 0.5:
+            warnings.warn(
+                f"this will be slow because the data takes {1e3 * each:.3g} ms an example,"
+                f" {self.seconds:.3g} s an epoch: build features once and gather rows of them by index",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 def _check_batch(batch: Batch, rows: Tensor) -> None:

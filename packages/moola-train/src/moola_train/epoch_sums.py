@@ -21,11 +21,20 @@ class EpochSums:
         self.tasks = tuple(tasks)
         kind = torch.float32 if device.type == "mps" else torch.float64
         self._one = torch.ones(1, device=device)
-        self.values = torch.zeros(3 * len(tasks) + 3, dtype=kind, device=device)
+        self.values = torch.zeros(4 * len(tasks) + 3, dtype=kind, device=device)
 
-    def row(self, sums: Tensor, weights: Tensor, coefficients: Tensor, total: Tensor, norm: Tensor) -> Tensor:
-        """Returns a step in one vector: (k,), (k,), (k,), two scalars and a 1 that counts it."""
-        return torch.cat([sums, weights, coefficients, torch.stack([total, norm]), self._one])
+    def row(
+        self,
+        sums: Tensor,
+        weights: Tensor,
+        losses: Tensor,
+        coefficients: Tensor,
+        total: Tensor,
+        norm: Tensor,
+    ) -> Tensor:
+        """Returns a step in one vector: four of (k,), two scalars and a 1 that counts it."""
+        weighted = coefficients * losses
+        return torch.cat([sums, weights, coefficients, weighted, torch.stack([total, norm]), self._one])
 
     def add(self, row: Tensor) -> None:
         """Adds one step."""
@@ -35,12 +44,13 @@ class EpochSums:
         """Returns the rows of an epoch, read from the device in one go; NaN where there is no value."""
         k = len(self.tasks)
         values = self.values.tolist()
-        sums, weights, coefficients = values[:k], values[k : 2 * k], values[2 * k : 3 * k]
+        sums, weights, coefficients, weighted = (values[i * k : (i + 1) * k] for i in range(4))
         steps = values[-1] or float("nan")
         rows = []
-        for task, s, w, c in zip(self.tasks, sums, weights, coefficients, strict=True):
+        for task, s, w, c, cl in zip(self.tasks, sums, weights, coefficients, weighted, strict=True):
             rows.append(Row(task, "loss", s / w if w > 0 else float("nan")))
             rows.append(Row(task, "coefficient", c / steps))
+            rows.append(Row(task, "weighted", cl / steps))
         rows.append(Row("", "total", values[-3] / steps))
         rows.append(Row("", "gradient_norm", values[-2] / steps))
         return rows

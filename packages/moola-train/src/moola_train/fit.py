@@ -9,18 +9,24 @@ from typing import Literal, NamedTuple
 
 from torch import nn
 
+from moola_train.balancing import shared_parameters
 from moola_train.checkpoint_writer import CheckpointWriter
 from moola_train.config import FitConfig
 from moola_train.data_check import check_data, split_rows
+from moola_train.determinism import deterministic_mode
 from moola_train.device import choose_device, thread_limit
+from moola_train.feed import place
 from moola_train.interruption import Interruption
 from moola_train.plain_sum import PlainSum
 from moola_train.precision import matmul_precision
 from moola_train.protocols import Callback, Data, Selection
+from moola_train.random_stream import RandomStream
+from moola_train.ranks import joined_ranks
 from moola_train.run import Run
 from moola_train.run_folder import RunFolder, best_checkpoint
 from moola_train.schema import Record
 from moola_train.task import Task
+from moola_train.task_losses import index_device
 from moola_train.training import Training
 
 
@@ -88,16 +94,35 @@ def fit(
     with ExitStack() as stack:
         stack.enter_context(thread_limit(config.threads))
         stack.enter_context(matmul_precision(config.precision))
+        stack.enter_context(deterministic_mode(config.deterministic, device))
+        ranks = stack.enter_context(joined_ranks(device=device))
+        data = place(data, device, config.residency)
         judged_by_loss = config.selection == "loss" and select is None
         known = check_data(
             data, tasks, parts, batch_size=config.evaluation_batch_size, needs_inner=judged_by_loss
         )
         fingerprint = str(getattr(data, "fingerprint", ""))
         training = Training(
-            model, balancer or PlainSum(), tasks, config, device=device, fingerprint=fingerprint
+            model,
+            balancer or PlainSum(),
+            tasks,
+            config,
+            device=device,
+            fingerprint=fingerprint,
+            ranks=ranks,
         )
-        if not isinstance(folder, RunFolder) and folder is not None:
-            folder = stack.enter_context(RunFolder.open(folder) if resume else RunFolder.create(folder))
+        training.warn_of_pieces()
+        if training.needs.space == "parameters":
+            few = data.batch(parts.train[:2].to(index_device(data))).inputs.to(device)
+            with RandomStream((config.seed, 0), device=device).active():
+                training.shared = shared_parameters(model, config.shared, few)
+        path: Path | None = None if folder is None or isinstance(folder, RunFolder) else Path(folder)
+        held: RunFolder | None = None
+        if isinstance(folder, RunFolder):
+            path, held = folder.path, folder
+        else:
+            if path is not None and ranks.rank == 0:
+                held = stack.enter_context(RunFolder.open(path) if resume else RunFolder.create(path))
         run = Run(
             training,
             data,
@@ -105,15 +130,16 @@ def fit(
             known,
             callbacks=callbacks,
             select=select,
-            folder=folder,
+            folder=held if ranks.rank == 0 else None,
+            path=path,
             writer=stack.enter_context(CheckpointWriter()),
             interruption=stack.enter_context(Interruption()),
         )
         run.start(resume=resume)
         run.to_the_end()
     best = None
-    if folder is not None and training.best_epoch is not None:
-        best = best_checkpoint(folder.path)
+    if path is not None and training.best_epoch is not None:
+        best = best_checkpoint(path)
     return FitResult(
         epochs=training.epoch,
         steps=training.step,

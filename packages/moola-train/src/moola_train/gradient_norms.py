@@ -24,9 +24,13 @@ class GradientNorms(Callback):
             raise ValueError(f"every: want 1 or more, got {every}")
         self.every = every
 
+    def watches(self, epoch: int, batch: int) -> bool:
+        """The first batch of every `every`-th epoch."""
+        return batch == 1 and epoch % self.every == 0
+
     def on_backward(self, state: StepState) -> Iterable[Row]:
         """Returns the rows of a measured batch, none for the others."""
-        if state.batch != 1 or state.epoch % self.every:
+        if not self.watches(state.epoch, state.batch):
             return ()
         norms = {
             name: torch.linalg.vector_norm(parameter.grad)

@@ -36,6 +36,14 @@ class LossScale:
         self._good.masked_fill_(grow, 0)
         return bad
 
+    def scale(self, loss: Tensor) -> Tensor:
+        """Returns a loss times the scale: all that a balancer asks of a ``torch.amp.GradScaler``."""
+        return loss * self.value
+
+    def get_scale(self) -> float:
+        """Returns the scale as a number; waits for the device."""
+        return float(self.value)
+
     def check(self) -> None:
         """Waits for the device. FloatingPointError if even a tiny scale overflows: then no scale will do."""
         value = float(self.value)

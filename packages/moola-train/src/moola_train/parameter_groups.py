@@ -26,6 +26,8 @@ class Group(TypedDict):
     base_lr: float
     """Learning rate before the schedule's factor."""
     weight_decay: float
+    clip_norm: float | None
+    """None clips it with all the rest."""
 
 
 def parameter_groups(model: nn.Module, balancer: nn.Module, config: FitConfig) -> list[Group]:
@@ -41,15 +43,16 @@ def parameter_groups(model: nn.Module, balancer: nn.Module, config: FitConfig) -
     used: set[str] = set()
     for name, parameter in model.named_parameters():
         settings = next((g for g in config.groups if fnmatchcase(name, g.pattern)), None)
-        title, rate, decay = "model", config.learning_rate, config.weight_decay
+        title, rate, decay, clip = "model", config.learning_rate, config.weight_decay, None
         if settings is not None:
             title = settings.pattern
             used.add(title)
             rate = rate if settings.learning_rate is None else settings.learning_rate
             decay = decay if settings.weight_decay is None else settings.weight_decay
+            clip = settings.clip_norm
         if parameter.ndim < 2 or "bias" in name.rpartition(".")[2]:
             title, decay = f"{title}/no_decay", 0.0
-        _add(groups, title, f"model.{name}", parameter, rate, decay)
+        _add(groups, title, f"model.{name}", parameter, rate, decay, clip)
     unused = [g.pattern for g in config.groups if g.pattern not in used]
     if unused:
         names = [name for name, _ in model.named_parameters()]
@@ -58,26 +61,40 @@ def parameter_groups(model: nn.Module, balancer: nn.Module, config: FitConfig) -
     for name, parameter in balancer.named_parameters():
         if id(parameter) in of_model:
             raise ValueError(f"balancer: want parameters of its own, got {name!r} of the model")
-        _add(groups, "balancer", f"balancer.{name}", parameter, config.balancer_learning_rate, 0.0)
+        _add(groups, "balancer", f"balancer.{name}", parameter, config.balancer_learning_rate, 0.0, None)
     if not groups:
         raise ValueError("model: want at least one parameter to train, got none")
     return list(groups.values())
 
 
 def _add(
-    groups: dict[str, Group], title: str, name: str, parameter: nn.Parameter, rate: float, decay: float
+    groups: dict[str, Group],
+    title: str,
+    name: str,
+    parameter: nn.Parameter,
+    rate: float,
+    decay: float,
+    clip: float | None,
 ) -> None:
-    fresh = Group(name=title, params=[], names=[], lr=rate, base_lr=rate, weight_decay=decay)
+    fresh = Group(name=title, params=[], names=[], lr=rate, base_lr=rate, weight_decay=decay, clip_norm=clip)
     group = groups.setdefault(title, fresh)
     group["params"].append(parameter)
     group["names"].append(name)
 
 
 def adamw(groups: list[Group], config: FitConfig, *, device: torch.device) -> torch.optim.AdamW:
-    """Returns AdamW (Loshchilov and Hutter 2019, decoupled decay) over the groups, fused where torch can."""
+    """Returns AdamW (Loshchilov and Hutter 2019, decoupled decay) over the groups, fused where torch can.
+
+    On CUDA it is capturable, with the learning rates as tensors there: a recorded step reads them anew.
+    """
+    on_gpu = device.type == "cuda"
+    ready = [dict(group) for group in groups]
+    if on_gpu:
+        ready = [group | {"lr": torch.tensor(group["lr"], device=device)} for group in ready]
     return torch.optim.AdamW(
-        [dict(group) for group in groups],
+        ready,
         lr=config.learning_rate,
         betas=config.betas,
         fused=device.type in FUSED,
+        capturable=on_gpu,
     )

@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
 
 class StepState(NamedTuple):
-    """What a callback sees after the backward pass, with gradients present, before clipping and the step."""
+    """What a callback sees inside a step."""
 
     model: nn.Module
     balancer: nn.Module
@@ -60,7 +60,9 @@ class StepState(NamedTuple):
     batch: int
     """Batch within the epoch, counted from 1."""
     losses: Mapping[str, Tensor]
-    """Unweighted loss of each task on this batch, scalars without gradient."""
+    """Unweighted loss of each task on this batch, scalars; with their graph in `Callback.on_forward` only."""
+    rank: int = 0
+    """Of this process. All ranks call their callbacks alike; who writes a file does it on rank 0."""
 
 
 class EpochState(NamedTuple):
@@ -76,16 +78,34 @@ class EpochState(NamedTuple):
     """Optimiser steps taken so far."""
     records: tuple[Record, ...]
     """Every record of this epoch so far, those of callbacks called earlier included."""
+    rank: int = 0
+    """Of this process; see `StepState`."""
 
 
 class Callback:
-    """Looks on and may add rows to the records. Subclass it, or give any object with these two methods.
+    """Looks on and may add rows to the records. Subclass it, or give any object with these methods.
 
-    Random numbers drawn in a callback do not disturb those of training.
+    Random numbers drawn at the end of an epoch do not disturb those of training. `watches` and `on_forward`
+    may be missing: then every step is watched.
     """
 
+    def watches(self, epoch: int, batch: int) -> bool:
+        """Says whether to be called inside the step of this batch, both counted from 1.
+
+        Steps that nobody watches can be replayed as a CUDA graph. Where neither method is written, none is.
+        """
+        own = type(self)
+        return own.on_backward is not Callback.on_backward or own.on_forward is not Callback.on_forward
+
+    def on_forward(self, state: StepState) -> Iterable[Row]:
+        """Called with the losses and their graph, before the backward pass; leave ``.grad`` alone.
+
+        Not called for a batch that goes through the model in pieces: it has no graph as a whole.
+        """
+        return ()
+
     def on_backward(self, state: StepState) -> Iterable[Row]:
-        """Called at every step; keep it cheap, and return tensors rather than read them."""
+        """Called with the gradients present, before clipping; return tensors rather than read them."""
         return ()
 
     def on_epoch_end(self, state: EpochState) -> Iterable[Row]:

@@ -65,6 +65,22 @@ class RandomStream:
         """Returns where the stream stands, as tensors on the CPU; also while it is active."""
         return _read(self._device) if self._active else dict(self._state)
 
+    def mark(self) -> tuple[Tensor, ...]:
+        """Returns where torch's own generators stand, cheaply, while the stream is active; see `rewind`."""
+        if self._device.type == "cuda":
+            return torch.default_generator.get_state(), torch.cuda.get_rng_state(self._device)
+        if self._device.type == "mps":
+            return torch.default_generator.get_state(), torch.mps.get_rng_state()
+        return (torch.default_generator.get_state(),)
+
+    def rewind(self, mark: tuple[Tensor, ...]) -> None:
+        """Moves torch's generators back to a mark; those of numpy and Python stay where they are."""
+        torch.default_generator.set_state(mark[0])
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(mark[1], self._device)
+        elif self._device.type == "mps":
+            torch.mps.set_rng_state(mark[1])
+
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Moves the stream to a saved state, also while it is active.
 

@@ -93,16 +93,11 @@ class RunFolder:
 
     def saved(self) -> list[Path]:
         """Checkpoints from the earliest to the latest."""
-        found = []
-        for path in self.checkpoints.iterdir():
-            match = _NAME.fullmatch(path.name)
-            if match:
-                found.append((int(match[1]), int(match[2] or 0), path))
-        return [path for *_, path in sorted(found)]
+        return _saved(self.checkpoints)
 
     def latest(self) -> Snapshot:
-        """Reads the latest checkpoint. Damaged ones are an error, never passed over."""
-        return read_checkpoint(self.saved()[-1])
+        """Reads the latest checkpoint; see `latest_checkpoint`."""
+        return latest_checkpoint(self.path)
 
     def save(self, name: str, snapshot: Snapshot) -> Path:
         """Writes a checkpoint and returns its path; see `write_checkpoint`."""
@@ -143,6 +138,20 @@ class RunFolder:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+
+def latest_checkpoint(folder: Path | str) -> Snapshot:
+    """Reads the latest checkpoint of a run folder. Damaged ones are an error, never passed over."""
+    return read_checkpoint(_saved(Path(folder) / "checkpoints")[-1])
+
+
+def _saved(checkpoints: Path) -> list[Path]:
+    found = []
+    for path in checkpoints.iterdir():
+        match = _NAME.fullmatch(path.name)
+        if match:
+            found.append((int(match[1]), int(match[2] or 0), path))
+    return [path for *_, path in sorted(found)]
 
 
 def best_checkpoint(folder: Path | str) -> Path:

@@ -6,7 +6,8 @@ k tasks, in the order given to `fit`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -44,13 +45,32 @@ class TaskLosses:
         self.names = tuple(names)
         self.device = device
         self.precision = precision
-        parameters = inspect.signature(model.forward).parameters
-        self._with_targets = "targets" in parameters
+        self._half = is_half(precision)
+        self._with_targets = "targets" in inspect.signature(model.forward).parameters
+        self._encode: Callable[..., Tensor] = getattr(model, "encode", model.forward)
+        self._heads: Callable[..., object] = getattr(model, "heads", model.forward)
+        named = {"encode", "heads"}
+        self.can_be_cut = named == {getattr(f, "__name__", "") for f in (self._encode, self._heads)}
+        """Whether the model's ``encode`` and ``heads`` can be called apart."""
+        self._heads_with_targets = self.can_be_cut and "targets" in inspect.signature(self._heads).parameters
 
     def sums(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Returns the weighted sums and the weights of all tasks, (k,) each. Raises as `pairs`."""
         pairs = self.pairs(batch)
         return torch.stack([s for s, _ in pairs]), torch.stack([w for _, w in pairs])
+
+    def cut_sums(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns the shared representation in the graph, then what `sums` does. Raises as `pairs`.
+
+        The model is called as ``z = model.encode(inputs)`` and ``model.heads(z)``, with ``targets=…`` where
+        its heads take them.
+        """
+        with self._precise():
+            z = self._encode(batch.inputs)
+            targets = {"targets": batch.targets} if self._heads_with_targets else {}
+            outputs = self._heads(z, **targets)
+        pairs = [self._pair(task, outputs, batch) for task in self.tasks]
+        return z, torch.stack([s for s, _ in pairs]), torch.stack([w for _, w in pairs])
 
     def pairs(self, batch: Batch) -> list[tuple[Tensor, Tensor]]:
         """Returns (weighted sum, weight) of each task.
@@ -64,10 +84,13 @@ class TaskLosses:
 
     def _outputs(self, batch: Batch) -> object:
         targets = {"targets": batch.targets} if self._with_targets else {}
-        if not is_half(self.precision):
+        if not self._half:
             return self.model(batch.inputs, **targets)
-        with autocast(self.precision, self.device):
+        with self._precise():
             return self.model(batch.inputs, **targets)
+
+    def _precise(self) -> AbstractContextManager[object]:
+        return autocast(self.precision, self.device) if self._half else nullcontext()
 
     def _pair(self, task: Task, outputs: object, batch: Batch) -> tuple[Tensor, Tensor]:
         output = _named(outputs, task)

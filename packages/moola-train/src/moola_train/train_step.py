@@ -3,43 +3,65 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
+from moola_train.balancing import coefficients_of
 from moola_train.batches import Batch
+from moola_train.clipping import clip
 from moola_train.finite_guard import Numbers
 from moola_train.plain_sum import PlainSum
 from moola_train.protocols import Callback, Row, StepState
 from moola_train.task_losses import above_zero
 from moola_train.training import Training
 
+Result = TypeVar("Result")
+
+
+class Forward(NamedTuple):
+    """What one pass over a batch gave."""
+
+    live: Tensor | None
+    """This rank's weighted sums with their graph, (k,); None if the batch went through in pieces."""
+    representation: Tensor | None
+    """What the model's ``encode`` gave, where the balancer asks for it."""
+    sums: Tensor
+    """Without graph, (k,)."""
+    weights: Tensor
+    """(k,)."""
+
 
 def train_step(
     training: Training,
-    pieces: Sequence[Batch],
+    batch: Batch,
     *,
     present: Sequence[bool],
     callbacks: Sequence[Callback] = (),
+    recording: bool = False,
 ) -> Numbers | None:
     """Takes one step and adds its numbers to the epoch's sums.
 
-    The graph is cut at the losses: the balancer works on leaves, whose gradients are the coefficients that
-    the backward pass through the model starts from. Same arithmetic as one backward, and the coefficients of
-    any balancer are known without asking it.
+    The graph is cut at the losses: a weighting balancer works on leaves, whose gradients are the coefficients
+    that the backward pass through the model starts from. Same arithmetic as one backward, and the
+    coefficients of any balancer are known without asking it. A balancer that works on gradients gets the
+    losses with their graph and goes backward itself.
 
     A batch in several pieces gives the gradient of the whole: a first pass without gradients adds up sums and
     weights, from which the balancer makes the coefficients; a second pass, with the same random numbers, goes
-    backward piece by piece. That costs a second forward and is exact for every balancer.
+    backward piece by piece. That costs a second forward and is exact for every weighting balancer.
 
     Args:
         training: The run's state; changed in place.
-        pieces: The batch, on the run's device, in one piece or several.
-        present: Per task, whether any target of the batch is known. Absent tasks are not shown to the
+        batch: This rank's part of the batch, on the run's device.
+        present: Per task, whether any target of the whole batch is known. Absent tasks are not shown to the
             balancer; where none is present there is nothing to learn from, and no step is taken.
-        callbacks: Called with the gradients present.
+        callbacks: Those that watch this batch.
+        recording: Whether a CUDA graph is being recorded, in which nothing can be tried twice.
 
     Returns:
         None, or the numbers of a step that was not taken because they are not finite. With a guard that is
@@ -49,40 +71,51 @@ def train_step(
         parameter.grad = None
     if not any(present):
         return None
-    live, sums, weights = _forward(training, pieces)
+    mark = None if recording else training.stream.mark()
+    forward = _backing_off(training, mark, lambda: _forward(training, batch))
+    sums, weights = forward.sums, forward.weights
+    if training.ranks.size > 1:
+        sums, weights = training.ranks.sum(torch.stack([sums, weights])).unbind()
     divisor = above_zero(weights)
     losses = sums / divisor
-    if training.guard is None and not _all_finite(losses):
+    if training.guard is None and not training.plain and not _all_finite(losses):
         return Numbers(losses, torch.zeros_like(losses), losses.new_zeros(()))
-    total, slopes = _balance(training, losses, present)
-    start = slopes / divisor
-    for piece in pieces:
-        part = training.losses.sums(piece)[0] if live is None else live
-        part.backward(start)
+    if forward.live is not None and (callbacks or training.needs.space):
+        alive = _alive(training, forward.live, losses, divisor, present)
+        _show(training, callbacks, alive)
+    if training.needs.space is not None:
+        total, coefficients = _balance_gradients(training, forward, alive, present)
+        judged = coefficients.nan_to_num(0.0)
+    else:
+        total, slopes = _balance(training, losses, present)
+        start = slopes / divisor
+        graph = [] if forward.live is None else [forward.live]
+        alive, forward = {}, forward._replace(live=None)  # now `graph` alone keeps it, and gives it up
+        _backing_off(training, mark, lambda: _backward(training, batch, graph, start))
+        coefficients = slopes if training.loss_scale is None else slopes / training.loss_scale.value
+        judged = coefficients
+    training.ranks.sum_gradients(training.model_parameters)
 
     scale = training.loss_scale
     gradients = [p.grad for p in training.parameters if p.grad is not None]
-    coefficients = slopes
     if scale is not None:
-        coefficients = slopes / scale.value
         torch._foreach_mul_(gradients, 1 / scale.value)
-    training.pending.extend((training.step + 1, row) for row in _observe(training, callbacks, losses))
-    # What torch.nn.utils.get_total_norm does, less its sorting by device: there is one.
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    if training.config.clip_norm is not None:
-        torch.nn.utils.clip_grads_with_norm_(training.parameters, training.config.clip_norm, norm)
+    if callbacks:
+        training.pending.extend((training.step + 1, row) for row in _observe(training, callbacks, losses))
+    norm = clip(gradients, training.clips)
     if scale is not None:
         # Overflow of a half-precision gradient is no fault of the run: the step is masked, the scale halved.
         overflow = scale.update(norm)
         norm = torch.where(overflow, 0, norm)
-    numbers = Numbers(losses, coefficients, norm)
-    row = training.sums.row(sums, weights, coefficients, total, norm)
+    row = training.sums.row(sums, weights, losses, coefficients, total, norm)
     if training.guard is not None:
-        training.guard.watch(numbers)
-    elif not _all_finite(row):
-        return numbers
+        training.guard.watch(Numbers(losses, judged, norm))
+    elif not _all_finite(row if judged is coefficients else torch.cat([losses, norm[None]])):
+        return Numbers(losses, judged, norm)
     _take_step(training)
     training.sums.add(row)
+    if training.needs.after_step:
+        _tell_losses_after(training, batch, present)
     return None
 
 
@@ -91,16 +124,90 @@ def _all_finite(numbers: Tensor) -> bool:
     return all(map(math.isfinite, numbers.tolist()))
 
 
-def _forward(training: Training, pieces: Sequence[Batch]) -> tuple[Tensor | None, Tensor, Tensor]:
-    """Returns the sums with their graph (None for several pieces), the same without, and the weights."""
+def _backing_off(training: Training, mark: tuple[Tensor, ...] | None, work: Callable[[], Result]) -> Result:
+    """Does the work; if the device's memory does not suffice on any rank, again in smaller pieces on all."""
+    if mark is None:
+        return work()
+    while True:
+        result, failed = _unless_out_of_memory(work)
+        if not training.ranks.any(failed is not None):
+            assert result is not None
+            return result[0]
+        if training.config.out_of_memory == "stop" or training.needs.space is not None:
+            raise failed or torch.OutOfMemoryError("another rank ran out of memory")
+        # What ranks have in common decides, not what this one happened to get of a short batch.
+        size = training.micro_batch_size or math.ceil(training.config.batch_size / training.ranks.size)
+        if size == 1:
+            raise failed or torch.OutOfMemoryError("another rank ran out of memory with one example")
+        training.micro_batch_size = math.ceil(size / 2)
+        warnings.warn(
+            f"step {training.step + 1}: out of memory; from here on at most {training.micro_batch_size}"
+            " examples go through the model at once, with the gradient of the whole batch",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        training.warn_of_pieces()
+        training.stream.rewind(mark)
+        for parameter in training.model_parameters:
+            parameter.grad = None
+        if training.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _unless_out_of_memory(
+    work: Callable[[], Result],
+) -> tuple[tuple[Result] | None, torch.OutOfMemoryError | None]:
+    try:
+        return (work(),), None
+    except torch.OutOfMemoryError as error:
+        # Its frames hold the tensors that are to be freed.
+        return None, error.with_traceback(None)
+
+
+def _forward(training: Training, batch: Batch) -> Forward:
+    pieces = training.pieces(batch)
     if len(pieces) == 1:
-        live, weights = training.losses.sums(pieces[0])
-        return live, live.detach(), weights.detach()
+        representation = None
+        if training.needs.space == "representation":
+            representation, live, weights = training.losses.cut_sums(batch)
+        else:
+            live, weights = training.losses.sums(batch)
+        return Forward(live, representation, live.detach(), weights.detach())
     before = training.stream.state()
     with torch.no_grad():
         parts = [training.losses.sums(piece) for piece in pieces]
     training.stream.load(before)
-    return None, torch.stack([s for s, _ in parts]).sum(0), torch.stack([w for _, w in parts]).sum(0)
+    return Forward(None, None, *(torch.stack(column).sum(0) for column in zip(*parts, strict=True)))
+
+
+def _backward(training: Training, batch: Batch, graph: list[Tensor], start: Tensor) -> None:
+    pieces = training.pieces(batch)
+    if graph and len(pieces) == 1:
+        graph.pop().backward(start)
+        return
+    graph.clear()
+    for piece in pieces:
+        training.losses.sums(piece)[0].backward(start)
+
+
+def _alive(
+    training: Training, live: Tensor, losses: Tensor, divisor: Tensor, present: Sequence[bool]
+) -> dict[str, Tensor]:
+    """Returns the losses of the present tasks with their graph.
+
+    Their values are those of the whole batch; their gradients are this rank's share of it, so that the sum
+    over the ranks is the gradient.
+    """
+    shares = live / divisor
+    if training.ranks.size > 1:
+        shares = shares + (losses - shares.detach())
+    return _named(training, shares, present)
+
+
+def _named(training: Training, values: Tensor, present: Sequence[bool]) -> dict[str, Tensor]:
+    return {
+        n: v for n, v, known in zip(training.losses.names, values.unbind(), present, strict=True) if known
+    }
 
 
 def _balance(training: Training, losses: Tensor, present: Sequence[bool]) -> tuple[Tensor, Tensor]:
@@ -111,18 +218,29 @@ def _balance(training: Training, losses: Tensor, present: Sequence[bool]) -> tup
         ones = torch.ones_like(losses)
         return losses.sum(), ones if scale is None else ones * scale.value
     leaves = losses.detach().requires_grad_()
-    named = {
-        name: leaf
-        for name, leaf, known in zip(training.losses.names, leaves.unbind(), present, strict=True)
-        if known
-    }
-    total = training.balancer(named)
+    total = training.balancer(_named(training, leaves, present))
     if not isinstance(total, Tensor) or total.ndim:
         raise ValueError(f"balancer: want a scalar tensor, got {type(total).__name__} {total!r}")
     (total if scale is None else total * scale.value).backward()
     if leaves.grad is None:
         raise ValueError("balancer: want a total that depends on the losses, got one that does not")
     return total.detach(), leaves.grad
+
+
+def _balance_gradients(
+    training: Training, forward: Forward, alive: Mapping[str, Tensor], present: Sequence[bool]
+) -> tuple[Tensor, Tensor]:
+    """Lets the balancer go backward; returns its total and its coefficients, NaN where it tells none."""
+    balancer = training.balancer
+    where = {"representation": forward.representation} if forward.representation is not None else {}
+    shared = None if where else training.shared
+    go_backward: Callable[..., Tensor] = getattr(balancer, "backward")  # noqa: B009
+    total = go_backward(alive, shared=shared, scaler=training.loss_scale, **where)
+    told = coefficients_of(balancer, training.losses.names, forward.sums)
+    coefficients = torch.where(torch.tensor(present, device=told.device), told, 0)
+    if not isinstance(total, Tensor) or total.ndim:
+        raise ValueError(f"balancer: want a scalar tensor from backward, got {type(total).__name__}")
+    return total.detach(), coefficients
 
 
 def _take_step(training: Training) -> None:
@@ -132,62 +250,37 @@ def _take_step(training: Training) -> None:
         # The fused step leaves parameters and moments alone where this is 1; see torch.amp.GradScaler.
         training.optimizer.found_inf = torch.stack(masks).amax()  # type: ignore[attr-defined]
     training.optimizer.step()
-    training.average_weights()
 
 
-def _observe(training: Training, callbacks: Sequence[Callback], losses: Tensor) -> Iterable[Row]:
-    if not callbacks:
-        return ()
-    state = StepState(
+def _tell_losses_after(training: Training, batch: Batch, present: Sequence[bool]) -> None:
+    with torch.no_grad():
+        parts = [torch.stack(training.losses.sums(piece)) for piece in training.pieces(batch)]
+        sums, weights = training.ranks.sum(torch.stack(parts).sum(0)).unbind()
+    tell: Callable[[Mapping[str, Tensor]], None] = getattr(training.balancer, "after_step")  # noqa: B009
+    tell(_named(training, sums / above_zero(weights), present))
+
+
+def _state(training: Training, losses: Mapping[str, Tensor]) -> StepState:
+    return StepState(
         training.model,
         training.balancer,
         training.optimizer,
         epoch=training.epoch + 1,
         step=training.step + 1,
         batch=training.batch + 1,
-        losses=dict(zip(training.losses.names, losses.unbind(), strict=True)),
+        losses=losses,
+        rank=training.ranks.rank,
     )
+
+
+def _show(training: Training, callbacks: Sequence[Callback], alive: Mapping[str, Tensor]) -> None:
+    state = _state(training, alive)
+    for callback in callbacks:
+        look = getattr(callback, "on_forward", None)
+        if look is not None:
+            training.pending.extend((training.step + 1, row) for row in look(state))
+
+
+def _observe(training: Training, callbacks: Sequence[Callback], losses: Tensor) -> Iterable[Row]:
+    state = _state(training, dict(zip(training.losses.names, losses.unbind(), strict=True)))
     return list(chain.from_iterable(callback.on_backward(state) for callback in callbacks))
-
-
-def explain(
-    training: Training, numbers: Numbers, pieces: Sequence[Batch], rows: Tensor, *, batch: int
-) -> str:
-    """Says what was not finite: a task's loss, the balancer, or the task whose gradient alone is not.
-
-    Args:
-        training: The run, with the parameters from before the bad step.
-        numbers: The bad step's.
-        pieces: Its batch.
-        rows: int64 (B,), row numbers of the batch in the data set.
-        batch: Batch within the epoch, counted from 1.
-    """
-    names = training.losses.names
-    values = dict(zip(names, numbers.losses.tolist(), strict=True))
-    bad = [n for n, finite in zip(names, numbers.losses.isfinite().tolist(), strict=True) if not finite]
-    if bad:
-        what = ", ".join(f"loss of task {name!r} is {values[name]}" for name in bad)
-    elif not bool(numbers.coefficients.isfinite().all()):
-        found = dict(zip(names, numbers.coefficients.tolist(), strict=True))
-        what = f"the balancer's coefficients are {found}"
-    else:
-        guilty = ", ".join(repr(name) for name in _tasks_with_bad_gradients(training, pieces))
-        what = f"losses are finite ({values}) but gradients are not; task: {guilty or 'none on a second try'}"
-    shown = rows.tolist()
-    listed = f"{shown}" if len(shown) <= 64 else f"{shown[:64]} and {len(shown) - 64} more"
-    step = training.step - training.batch + batch
-    where = f"step {step} (epoch {training.epoch + 1}, batch {batch})"
-    return f"{where}: want finite numbers, got: {what}; rows {listed}"
-
-
-def _tasks_with_bad_gradients(training: Training, pieces: Sequence[Batch]) -> list[str]:
-    parameters = [p for p in training.model.parameters() if p.requires_grad]
-    guilty = set()
-    for piece in pieces:
-        # Each sum by itself: in one stack, 0 times the infinite slope of one task would taint the others.
-        for name, (total, _) in zip(training.losses.names, training.losses.pairs(piece), strict=True):
-            if total.requires_grad:
-                found = torch.autograd.grad(total, parameters, retain_graph=True, allow_unused=True)
-                if not all(bool(g.isfinite().all()) for g in found if g is not None):
-                    guilty.add(name)
-    return sorted(guilty)

@@ -10,15 +10,20 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor, nn
 
+from moola_train.balancing import needs_of, warn_of_moving_statistics
+from moola_train.batches import Batch
 from moola_train.checkpoint import Snapshot, load_module, module_tensors
+from moola_train.clipping import clips_of
 from moola_train.config import FitConfig
 from moola_train.epoch_sums import EpochSums
 from moola_train.finite_guard import FiniteGuard
 from moola_train.loss_scale import LossScale
 from moola_train.optimizer_state import load_optimizer, optimizer_tensors
 from moola_train.parameter_groups import FUSED, adamw, parameter_groups
+from moola_train.plain_sum import PlainSum
 from moola_train.protocols import Row
 from moola_train.random_stream import RandomStream
+from moola_train.ranks import Ranks
 from moola_train.schedules import Plateau
 from moola_train.schema import Split
 from moola_train.task import Task
@@ -26,7 +31,17 @@ from moola_train.task_losses import TaskLosses
 from moola_train.weight_average import WeightAverage
 
 MAY_CHANGE = frozenset(
-    {"epochs", "patience", "checkpoint_every", "keep_every", "threads", "restore", "device"}
+    {
+        "epochs",
+        "patience",
+        "checkpoint_every",
+        "keep_every",
+        "threads",
+        "restore",
+        "device",
+        "residency",
+        "out_of_memory",
+    }
 )
 """Settings that a resumed run may change, because the steps it shares with a straight one stay the same."""
 
@@ -45,17 +60,29 @@ class Training:
         *,
         device: torch.device,
         fingerprint: str,
+        ranks: Ranks | None = None,
     ) -> None:
+        self.ranks = ranks or Ranks()
         self.config = config
         self.device = device
         self.fingerprint = fingerprint
         self.model = model.to(device)
         self.balancer = balancer.to(device)
         self.losses = TaskLosses(model, tasks, device=device, precision=config.precision)
+        self.plain = isinstance(balancer, PlainSum)
+        self.needs = needs_of(balancer)
+        self.shared: Sequence[nn.Parameter] = ()
+        """What a balancer that compares gradients of parameters looks at; set before the first step."""
+        self.micro_batch_size = config.micro_batch_size
+        """As configured, or smaller once memory has not sufficed."""
+        self._refuse_pieces_of_gradients()
         groups = parameter_groups(model, balancer, config)
         self.parameters = [p for group in groups for p in group["params"]]
+        self.model_parameters = list(model.parameters())
+        self.clips = clips_of(groups, norm=config.clip_norm)
         self.optimizer = adamw(groups, config, device=device)
-        self.stream = RandomStream((config.seed, 0), device=device)
+        rank = self.ranks.rank
+        self.stream = RandomStream((config.seed, 0, rank) if rank else (config.seed, 0), device=device)
         self.sums = EpochSums(self.losses.names, device=device)
         self.guard: FiniteGuard | None = None
         """None: every step is read at once."""
@@ -81,6 +108,30 @@ class Training:
         self.skipped = 0
         """Steps of the epoch that is running that were left out because they were not finite."""
 
+    def _refuse_pieces_of_gradients(self) -> None:
+        kind = type(self.balancer).__name__
+        if self.needs.space is not None and self.micro_batch_size is not None:
+            raise ValueError(
+                f"micro_batch_size: want None with {kind}, which compares the gradients of a whole batch,"
+                f" got {self.micro_batch_size}"
+            )
+        if self.needs.space == "representation" and not self.losses.can_be_cut:
+            raise ValueError(
+                f"model: want methods encode and heads for {kind}, which works between the two, got"
+                f" {type(self.model).__name__} without"
+            )
+
+    def pieces(self, batch: Batch) -> list[Batch]:
+        """Splits a batch into what goes through the model at once."""
+        return [batch] if self.micro_batch_size is None else batch.split(self.micro_batch_size)
+
+    def warn_of_pieces(self) -> None:
+        """Warns if the model normalises over the batch, and the batch is taken apart."""
+        if self.micro_batch_size is not None and self.micro_batch_size < self.config.batch_size:
+            warn_of_moving_statistics(self.model, why="micro_batch_size")
+        elif self.ranks.size > 1:
+            warn_of_moving_statistics(self.model, why=f"{self.ranks.size} ranks")
+
     def judge(self, value: float) -> bool:
         """Takes an epoch's selection value and returns whether it is the best so far; NaN never is."""
         sign = 1 if self.config.mode == "min" else -1
@@ -102,7 +153,11 @@ class Training:
         if isinstance(schedule, Plateau):
             factor *= schedule.after(self.cuts)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["base_lr"] * factor
+            rate = group["base_lr"] * factor
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def average_weights(self) -> None:
         """Takes the weights after a step into the average, if there is one and its time has come."""
@@ -124,10 +179,16 @@ class Training:
         return self.config.patience is not None and self.waited >= self.config.patience
 
     def snapshot(self, *, records_size: int) -> Snapshot:
-        """Copies the whole state to the CPU."""
+        """Copies the whole state to the CPU; all ranks have to call it together."""
+        read = read_rows([r for _, r in self.pending])
         pending: list[JsonValue] = [
-            [step, r.task, r.name, finite(r.value), r.split] for step, r in self.pending
+            [step, r.task, r.name, value, r.split]
+            for (step, r), value in zip(self.pending, read, strict=True)
         ]
+        random: dict[str, Tensor] = {}
+        for name, value in self.stream.state().items():
+            for rank, each in enumerate(self.ranks.gather(value)):
+                random[f"rank{rank}/{name}" if rank else name] = each.clone()
         state: dict[str, JsonValue] = {
             "config": self.config.model_dump(mode="json"),
             "device": self.device.type,
@@ -142,6 +203,8 @@ class Training:
             "cuts": self.cuts,
             "skipped": self.skipped,
             "averaged_steps": 0 if self.average is None else self.average.count,
+            "micro_batch_size": self.micro_batch_size,
+            "ranks": self.ranks.size,
             "pending": pending,
             "records_size": records_size,
         }
@@ -151,7 +214,7 @@ class Training:
             "model": kept,
             "balancer": module_tensors(self.balancer, what="balancer"),
             "optimizer": optimizer_tensors(self.optimizer),
-            "random": {name: value.clone() for name, value in self.stream.state().items()},
+            "random": random,
             "sums": {"values": self.sums.values.to("cpu", copy=True)},
         }
         if self.average is not None:
@@ -171,7 +234,13 @@ class Training:
         load_module(self.model, tensors["model" if self.average is None else "raw"], what="model")
         load_module(self.balancer, tensors["balancer"], what="balancer")
         load_optimizer(self.optimizer, tensors["optimizer"])
-        self.stream.load(tensors["random"])
+        rank = self.ranks.rank
+        own_numbers = {
+            name: tensors["random"][f"rank{rank}/{name}" if rank else name] for name in self.stream.state()
+        }
+        self.stream.load(own_numbers)
+        size = state["micro_batch_size"]
+        self.micro_batch_size = size if isinstance(size, int) else None
         self.sums.values.copy_(tensors["sums"]["values"])
         counters = ("epoch", "step", "batch", "waited", "cuts", "skipped", "averaged_steps")
         *own, averaged_steps = (int(str(state[name])) for name in counters)
@@ -198,6 +267,7 @@ class Training:
             "device": self.device.type,
             "fingerprint": self.fingerprint,
             "tasks": list(self.losses.names),
+            "ranks": self.ranks.size,
         }
         for name, value in same.items():
             if state[name] != value:
@@ -211,10 +281,18 @@ def _checked_once_an_epoch(config: FitConfig, device: torch.device) -> bool:
     return wanted == "epoch" or (wanted == "auto" and device.type == "cuda" and config.non_finite == "stop")
 
 
-def finite(value: float | Tensor) -> float | None:
-    """Reads a value for the records, where None stands for what is not finite."""
-    number = float(value)
-    return number if math.isfinite(number) else None
+def read_rows(rows: Sequence[Row]) -> list[float | None]:
+    """Reads the rows' values for the records, None for what is not finite; waits for the device once."""
+    places = [i for i, row in enumerate(rows) if isinstance(row.value, Tensor)]
+    values = [row.value for row in rows]
+    if places:
+        tensors = [v.detach().double().reshape(()) for v in values if isinstance(v, Tensor)]
+        for device in dict.fromkeys(t.device for t in tensors):
+            here = [i for i, t in zip(places, tensors, strict=True) if t.device == device]
+            found = torch.stack([t for t in tensors if t.device == device]).tolist()
+            for i, number in zip(here, found, strict=True):
+                values[i] = number
+    return [number if math.isfinite(number) else None for number in map(float, values)]
 
 
 def _list(value: JsonValue) -> list[JsonValue]:
