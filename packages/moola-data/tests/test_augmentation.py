@@ -229,3 +229,14 @@ def test_a_warp_without_spread_changes_nothing_and_spares_the_other_columns():
         magnitude_warp(batch, seed=1, knots=1)
     with pytest.raises(ValueError, match=r"features: want 0..4 columns, got 5"):
         magnitude_warp(batch, seed=1, features=5)
+
+
+def test_noise_that_is_no_noise_is_refused():
+    batch, scale = np.ones((2, 5, 3), np.float32), np.ones(3, np.float32)
+    for sigma in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=r"sigma: want a finite number, 0 or more, got"):
+            jitter(batch, scale, seed=0, sigma=sigma)
+        with pytest.raises(ValueError, match=r"sigma: want a finite number, 0 or more, got"):
+            magnitude_warp(batch, seed=0, sigma=sigma)
+    with pytest.raises(ValueError, match=r"scale: want finite numbers, 0 or more, got nan in column 1"):
+        jitter(batch, np.array([1, np.nan, -1], np.float32), seed=0)

@@ -76,7 +76,7 @@ def test_prices_off_the_grid_are_named():
 
 
 def test_arguments_must_be_positive():
-    with pytest.raises(ValueError, match="tick: want more than 0"):
+    with pytest.raises(ValueError, match="tick: want a finite number above 0"):
         list_suspicions(bars_at([1.0, 1.0]), tick=0)
     with pytest.raises(ValueError, match="gap: want a positive time"):
         list_suspicions(bars_at([1.0, 1.0]), gap=datetime.timedelta(0))

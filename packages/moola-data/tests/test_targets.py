@@ -214,3 +214,20 @@ def test_bounds_are_those_of_the_longest_span(spans):
 def test_bounds_that_end_before_they_start_are_refused():
     with pytest.raises(ValueError, match=r"end >= start, got 5..4 in row 1"):
         decode_bounds(np.array([[-1, -1], [5, 4]]))
+
+
+@pytest.mark.parametrize("encode", [span_mask, soft_mask, span_tags, countdown])
+@pytest.mark.parametrize("span", [(0, -1, 2), (0, 3, K), (0, 5, 4), (2, 1, 1), (-1, 1, 1)])
+def test_a_span_that_leaves_its_window_has_no_targets(encode, span):
+    with pytest.raises(ValueError, match=r"(window|runs): want .*, got .* in row \d"):
+        encode(runs([(0, 1, 2), span]), windows=2, length=K)
+
+
+def test_a_threshold_that_is_no_number_and_edges_that_do_not_ascend_are_refused():
+    with pytest.raises(ValueError, match="threshold: want a number, got nan"):
+        decode_mask(np.zeros((1, 3), np.float32), threshold=float("nan"))
+    for edges in ((3, 2), (1, 1)):
+        with pytest.raises(ValueError, match=r"edges: want ascending bars, got \("):
+            distance_bucket(np.zeros(2, np.float32), edges=edges)
+    with pytest.raises(ValueError, match=r"bucket: want -1\.\.2, got 3 in row 1"):
+        decode_bucket(np.array([0, 3]), edges=(0, 1))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from moola_data.span_mask import Float
-from moola_data.spans import Int, Runs
+from moola_data.spans import Int, Runs, check_runs
 
 CountdownForm = Literal["raw", "clipped", "normalised"]
 CLIP = 20
@@ -31,7 +32,11 @@ def countdown(runs: Runs, *, windows: int, length: int, form: CountdownForm = "r
 
     Returns:
         Bars, or [0, 1] if normalised; NaN in windows without a span; f4 (n, K).
+
+    Raises:
+        ValueError: A span leaves its window.
     """
+    check_runs(runs, windows=windows, length=length)
     far = 2 * length
     bar = np.arange(length, dtype=np.int32)
     latest = np.full((windows, length), -far, np.int32)
@@ -99,7 +104,11 @@ def distance_bucket(raw: Float, *, edges: tuple[int, ...] = BUCKET_EDGES) -> Int
 
     Returns:
         0..len(edges), -1 where the countdown is NaN; i8, same shape.
+
+    Raises:
+        ValueError: The edges do not ascend.
     """
+    _check_edges(edges)
     bucket = np.digitize(raw, edges).astype(np.int64)
     return np.where(np.isnan(raw), np.int64(-1), bucket)
 
@@ -113,7 +122,14 @@ def decode_bucket(bucket: Int, *, edges: tuple[int, ...] = BUCKET_EDGES) -> tupl
 
     Returns:
         Least and greatest, f4, same shape; infinite where open.
+
+    Raises:
+        ValueError: The edges do not ascend, or there is no such bucket.
     """
+    _check_edges(edges)
+    bad = np.flatnonzero((bucket < -1) | (bucket > len(edges)))
+    if bad.size:
+        raise ValueError(f"bucket: want -1..{len(edges)}, got {bucket.flat[bad[0]]} in row {bad[0]}")
     bounds = np.array([-np.inf, *edges, np.inf], np.float32)
     least, greatest = bounds[bucket], bounds[bucket + 1] - 1
     unknown = bucket < 0
@@ -131,3 +147,8 @@ def informative_band(raw: Float, *, band: int = CLIP) -> npt.NDArray[np.bool_]:
         True from -band to band; False where the countdown is NaN; same shape.
     """
     return np.abs(raw) <= band
+
+
+def _check_edges(edges: tuple[int, ...]) -> None:
+    if not all(a < b for a, b in pairwise(edges)):
+        raise ValueError(f"edges: want ascending bars, got {edges}")

@@ -77,8 +77,13 @@ def jitter(
         The noisy windows, f4, same shape.
 
     Raises:
-        ValueError: There are more scales than columns.
+        ValueError: There are more scales than columns, or `sigma` or a scale is negative or not finite.
     """
+    if not 0 <= sigma < np.inf:
+        raise ValueError(f"sigma: want a finite number, 0 or more, got {sigma}")
+    bad = np.flatnonzero(~(np.isfinite(scale) & (scale >= 0)))
+    if bad.size:
+        raise ValueError(f"scale: want finite numbers, 0 or more, got {scale[bad[0]]} in column {bad[0]}")
     if len(scale) > batch.shape[-1]:
         raise ValueError(f"scale: want at most {batch.shape[-1]} values, one a column, got {len(scale)}")
     noisy, features = batch.copy(), len(scale)

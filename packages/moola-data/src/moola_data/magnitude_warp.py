@@ -36,8 +36,10 @@ def magnitude_warp(
         The warped windows, f4, same shape.
 
     Raises:
-        ValueError: Fewer than 2 knots, or more features than columns.
+        ValueError: Fewer than 2 knots, more features than columns, or `sigma` is negative or not finite.
     """
+    if not 0 <= sigma < np.inf:
+        raise ValueError(f"sigma: want a finite number, 0 or more, got {sigma}")
     count = batch.shape[-1] if features is None else features
     if knots < 2:
         raise ValueError(f"knots: want 2 or more, got {knots}")

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from moola_data.spans import Int, Runs, longest_span
+from moola_data.spans import Int, Runs, check_runs, longest_span
 
 Float = npt.NDArray[np.float32]
 TagScheme = Literal["inside", "begin-inside"]
@@ -31,7 +31,11 @@ def span_mask(runs: Runs, *, windows: int, length: int) -> Float:
 
     Returns:
         0 or 1, f4 (n, K).
+
+    Raises:
+        ValueError: A span leaves its window, here as in `soft_mask` and `span_tags`.
     """
+    check_runs(runs, windows=windows, length=length)
     step = np.zeros((windows, length + 1), np.int32)
     np.add.at(step, (runs.window, runs.start), 1)
     np.add.at(step, (runs.window, runs.end + 1), -1)
@@ -49,7 +53,12 @@ def decode_mask(mask: npt.NDArray[np.floating], *, threshold: float = 0.5) -> Wi
 
     Returns:
         The runs.
+
+    Raises:
+        ValueError: The threshold is NaN.
     """
+    if np.isnan(threshold):
+        raise ValueError(f"threshold: want a number, got {threshold}")
     inside = np.asarray(mask) >= threshold
     edge = np.zeros((len(inside), 1), np.int8)
     step = np.diff(inside.astype(np.int8), axis=1, prepend=edge, append=edge)

@@ -57,6 +57,26 @@ def check_spans(spans: Spans, bars: Bars) -> None:
     refuse(again, "want each span once, got {start}..{end} again")
 
 
+def check_runs(runs: Runs, *, windows: int, length: int) -> None:
+    """Raises ValueError at the first span that leaves its window.
+
+    Args:
+        runs: Spans by window.
+        windows: Number of windows n.
+        length: Bars a window K.
+
+    Raises:
+        ValueError: A window is none of 0..n-1, or a span ends before it starts or leaves 0..K-1.
+    """
+    bad = np.flatnonzero((runs.window < 0) | (runs.window >= windows))
+    if bad.size:
+        raise ValueError(f"window: want 0..{windows - 1}, got {runs.window[bad[0]]} in row {bad[0]}")
+    bad = np.flatnonzero((runs.start < 0) | (runs.end >= length) | (runs.end < runs.start))
+    if bad.size:
+        found = f"{runs.start[bad[0]]}..{runs.end[bad[0]]}"
+        raise ValueError(f"runs: want 0 <= start <= end < {length}, got {found} in row {bad[0]}")
+
+
 def visible_pairs(spans: Spans, starts: Int, *, length: int) -> tuple[Int, Int]:
     """Pairs every window with every span that it sees at least one bar of.
 

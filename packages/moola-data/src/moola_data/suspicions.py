@@ -35,15 +35,15 @@ def list_suspicions(
         at the first of ten or more bars in a row that stand at one price.
 
     Raises:
-        ValueError: `tick` or `gap` is not positive.
+        ValueError: `tick` or `gap` is not positive, or `tick` not finite.
 
     >>> from moola_data.sample import load_sample
     >>> list_suspicions(load_sample())
        row             rule                      value
     0  148  split-like jump  26.75 -> 14.095, near 1/2
     """
-    if tick is not None and not tick > 0:
-        raise ValueError(f"tick: want more than 0, got {tick}")
+    if tick is not None and not 0 < tick < np.inf:
+        raise ValueError(f"tick: want a finite number above 0, got {tick}")
     if gap is not None and gap <= datetime.timedelta(0):
         raise ValueError(f"gap: want a positive time, got {gap}")
     found = [*_jumps(bars), *_gaps(bars, gap), *_frozen(bars)]

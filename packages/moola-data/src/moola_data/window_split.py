@@ -84,8 +84,9 @@ def split_windows(
         ValueError: A part has no window left, a span does not fit the bars, or an argument is out of range.
     """
     check_spans(spans, bars)
-    if embargo < 0:
-        raise ValueError(f"embargo: want 0 or more bars, got {embargo}")
+    for name, value in (("warmup", warmup), ("embargo", embargo)):
+        if value < 0:
+            raise ValueError(f"{name}: want 0 or more bars, got {value}")
     blocks = time_blocks(bars, size=length if block is None else block)
     part = block_parts(blocks, fractions=fractions)
     whole = window_starts(bars.segment, length=length, stride=stride, first=warmup)
