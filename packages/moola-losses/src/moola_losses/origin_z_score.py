@@ -12,8 +12,8 @@ from moola_losses.balancer import Balancer, BalancerConfig, Options
 from moola_losses.claims import Claims
 
 REASON = (
-    "force: want True, got False. The z-score over tasks is made of detached numbers, so that the total has "
-    "no gradient and nothing is learnt; with gradients it would be no better, since the z-scores of one batch "
+    "force: want True, got False. The z-score over tasks is made of detached numbers, so that the total "
+    "has no gradient and nothing is learnt; with gradients it would be no better: z-scores of one batch "
     "always add up to 0. 'ema_loss' with floors, or 'unit', does what was meant; force=True reproduces it"
 )
 
