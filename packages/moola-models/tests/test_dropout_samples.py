@@ -31,7 +31,7 @@ def test_every_dropout_drops_at_the_rate_asked_for(x, rate):
         def hook(module, args, output):
             asked = args[0] != 0
             kept = (output != 0) & asked
-            torch.testing.assert_close(output[kept], (args[0] / (1 - rate))[kept])
+            torch.testing.assert_close(output[kept], (args[0] / (1 - rate))[kept], rtol=1e-4, atol=0)
             shares.setdefault(name, []).append(1 - kept.sum() / asked.sum())
 
         return hook

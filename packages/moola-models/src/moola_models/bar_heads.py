@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
+from moola_models.dropout import Dropout
 from moola_models.heads import Head, HeadConfig, States, Widths
 
 
@@ -38,7 +39,7 @@ class BarHead(Head):
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(widths.dropout)
+        self.dropout = Dropout(widths.dropout)
         self.linear = nn.Linear(widths.bar, 1)
 
     def forward(self, states: States, target: Tensor | None = None) -> Tensor:

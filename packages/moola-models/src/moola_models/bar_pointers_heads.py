@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from moola_models.dropout import Dropout
 from moola_models.encoders import valid_bars
 from moola_models.ends import Ends
 from moola_models.heads import Head, HeadConfig, States, Widths
@@ -38,7 +39,7 @@ class SoftPointersHead(Head):
     def __init__(self, config: SoftPointersHeadConfig, widths: Widths) -> None:
         super().__init__()
         self.unit: PointerUnit = config.unit
-        self.dropout = nn.Dropout(widths.dropout)
+        self.dropout = Dropout(widths.dropout)
         self.place = nn.Linear(widths.bar, 1)
         self.length = nn.Linear(widths.bar, 1)
 
@@ -78,7 +79,7 @@ class EndPointersHead(Head):
     def __init__(self, config: EndPointersHeadConfig, widths: Widths) -> None:
         super().__init__()
         self.unit: PointerUnit = config.unit
-        self.dropout = nn.Dropout(widths.dropout)
+        self.dropout = Dropout(widths.dropout)
         self.linear = nn.Linear(widths.bar, 2)
 
     def distribution(self, states: States) -> Ends:

@@ -13,6 +13,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
+from moola_models.dropout import Dropout
 from moola_models.encoders import valid_bars
 from moola_models.heads import Head, HeadConfig, States, Widths
 from moola_models.odds import full_precision
@@ -50,7 +51,7 @@ class BucketHead(Head):
     def __init__(self, config: BucketHeadConfig, widths: Widths) -> None:
         super().__init__()
         self.edges, self.band = config.edges, config.band
-        self.dropout = nn.Dropout(widths.dropout)
+        self.dropout = Dropout(widths.dropout)
         self.linear = nn.Linear(widths.bar, len(config.edges) + 1)
 
     def distribution(self, states: States) -> Tensor:

@@ -81,30 +81,18 @@ class Ensemble(nn.Module):
         return outputs_class(members[0].tasks)(*fields)
 
 
-class _Encoding(nn.Module):
-    """`Jade.encode` as a module's forward, which is what can be called with other weights."""
-
-    def __init__(self, model: Jade) -> None:
-        super().__init__()
-        self.input_dropout, self.encoder = model.input_dropout, model.encoder
-
-    def forward(self, x_BKF: Tensor, lengths: Tensor | None) -> Tensor:
-        """Returns z_BKR."""
-        z_BKR: Tensor = self.encoder(self.input_dropout(x_BKF), lengths)
-        return z_BKR
-
-
 def _encode_together(members: list[Jade], x_BKF: Tensor, lengths: Tensor | None) -> Tensor:
     """States (M, B, K, R) in one batched run; weights are stacked anew each time, so never stale."""
-    encodings = [_Encoding(member) for member in members]
-    weights, buffers = stack_module_state(encodings)
+    encoders = [member.encoder for member in members]
+    weights, buffers = stack_module_state(encoders)
+    x_MBKF = torch.stack([member.input_dropout(x_BKF) for member in members])
 
-    def encode(weights: Mapping[str, Tensor], buffers: Mapping[str, Tensor]) -> Tensor:
-        z_BKR: Tensor = functional_call(encodings[0], (dict(weights), dict(buffers)), (x_BKF, lengths))
+    def encode(weights: Mapping[str, Tensor], buffers: Mapping[str, Tensor], x_BKF: Tensor) -> Tensor:
+        z_BKR: Tensor = functional_call(encoders[0], (dict(weights), dict(buffers)), (x_BKF, lengths))
         return z_BKR
 
     with _without_fused_attention():
-        z_MBKR: Tensor = torch.vmap(encode, randomness="different")(weights, buffers)
+        z_MBKR: Tensor = torch.vmap(encode, randomness="different")(weights, buffers, x_MBKF)
     return z_MBKR
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from moola_models.config import JadeConfig, compact, core
+from moola_models.dropout import Dropout
 from moola_models.encoders import valid_bars
 from moola_models.heads import Head, States, Widths
 from moola_models.lstm import LstmConfig, run_lstm
@@ -54,7 +55,7 @@ class Jade(nn.Module):
     def _build(self) -> None:
         config = self.config
         width = 2 * config.hidden
-        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.input_dropout = Dropout(config.input_dropout)
         if isinstance(config.encoder, LstmConfig):
             self.stem = config.encoder.build_stem(config.input_size)
             self.lstm = config.encoder.build_lstm(config.sizes)

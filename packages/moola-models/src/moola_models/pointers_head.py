@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from moola_models.dropout import Dropout
 from moola_models.heads import Head, HeadConfig, States, Widths
 
 
@@ -34,7 +35,7 @@ class PointersHead(Head):
     def __init__(self, config: PointersHeadConfig, widths: Widths) -> None:
         super().__init__()
         self.hidden = None if config.hidden is None else nn.Linear(widths.pooled, config.hidden)
-        self.dropout = nn.Dropout(widths.dropout)
+        self.dropout = Dropout(widths.dropout)
         self.linear = nn.Linear(config.hidden or widths.pooled, 2)
 
     def forward(self, states: States, target: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
+from moola_models.dropout import Dropout
 from moola_models.heads import Head, HeadConfig, States, Widths
 
 
@@ -30,7 +31,7 @@ class ScalarCountdownHead(Head):
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(widths.dropout)
+        self.dropout = Dropout(widths.dropout)
         self.linear = nn.Linear(widths.pooled, 1)
 
     def forward(self, states: States, target: Tensor | None = None) -> Tensor:

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from moola_models.dropout import Dropout
 from moola_models.heads import Head, HeadConfig, States, Widths
 
 
@@ -31,7 +32,7 @@ class TypeHead(Head):
     def __init__(self, config: TypeHeadConfig, widths: Widths) -> None:
         super().__init__()
         self.hidden = None if config.hidden is None else nn.Linear(widths.pooled, config.hidden)
-        self.dropout = nn.Dropout(widths.dropout)
+        self.dropout = Dropout(widths.dropout)
         self.linear = nn.Linear(config.hidden or widths.pooled, config.classes)
 
     def forward(self, states: States, target: Tensor | None = None) -> Tensor:
