@@ -15,6 +15,8 @@ EXTRAS = {
     "moola_data.proxy_plot": "plot",
     "moola_eval.sklearn": "sklearn",
     "moola_eval.torchmetrics": "torchmetrics",
+    "moola_models.hub": "hub",
+    "moola_models.onnx_file": "onnx",
 }
 """Modules that need an extra that the workspace does not install."""
 

@@ -63,7 +63,7 @@ class Segment:
         """Log of the summed exponentials of all outcomes' scores, shape (B,)."""
         opened_BK, closed_BK = self._split()
         ending_BK = torch.logcumsumexp(opened_BK, 1) + closed_BK
-        return torch.logaddexp(torch.logsumexp(ending_BK, 1), self.empty.expand(len(ending_BK)))
+        return torch.logaddexp(torch.logsumexp(ending_BK, 1), self.empty.expand(ending_BK.shape[0]))
 
     def log_prob(self, start_B: Tensor, end_B: Tensor) -> Tensor:
         """Log-likelihood of one span each, shape (B,).
@@ -153,7 +153,7 @@ class Segment:
         K = opened_BK.shape[1]
         possible = torch.ones(K, K, dtype=torch.bool, device=opened_BK.device).triu() & self.valid[:, None, :]
         table = (opened_BK[:, :, None] + closed_BK[:, None, :]).masked_fill(~possible, -torch.inf).flatten(1)
-        return torch.cat([table, self.empty.expand(len(table))[:, None]], 1)
+        return torch.cat([table, self.empty.expand(table.shape[0])[:, None]], 1)
 
     def _bars(self, index: Tensor) -> tuple[Tensor, Tensor]:
         K = self.start.shape[1]
