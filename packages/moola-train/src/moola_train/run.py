@@ -56,7 +56,8 @@ class Run:
         self.sampler = Sampler(self.config.sampling, data, parts.train, seed=self.config.seed)
         self.steps = self.config.epochs * math.ceil(len(self.sampler) / self.config.batch_size)
         self.graph = self._graph()
-        self._filled = training.device.type == "cuda" and self.config.graph == "auto"
+        wanted = training.device.type == "cuda" and self.config.graph == "auto"
+        self._filled = wanted or self.graph is not None
         self._ahead = training.device.type == "cuda" and index_device(data).type == "cpu"
         self.callbacks = callbacks
         self.select = select
