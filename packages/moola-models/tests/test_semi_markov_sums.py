@@ -53,6 +53,19 @@ def test_single_precision_gradients_are_close_to_double():
         torch.testing.assert_close(found.grad.double(), wanted.grad, rtol=1e-3, atol=1e-5)
 
 
+def test_autocast_takes_nothing_to_half_precision():
+    parts = [part.detach().float().requires_grad_() for part in random_parts(3, 30, 5)]
+    marks = torch.rand(3, 30, generator=torch.Generator().manual_seed(1)) < 0.4
+    wanted = SemiMarkov(*parts).log_prob(marks)
+    gradients = torch.autograd.grad(wanted.sum(), parts)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = SemiMarkov(*parts).log_prob(marks)
+        again = torch.autograd.grad(found.sum(), parts)
+    assert torch.equal(found, wanted)
+    for one, other in zip(again, gradients, strict=True):
+        assert torch.equal(one, other)
+
+
 def test_memory_of_the_gradient_is_linear_in_the_bars():
     def kept(K):
         saved = []

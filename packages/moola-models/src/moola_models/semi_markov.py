@@ -95,7 +95,7 @@ class SemiMarkov:
             torch.where(closes, self.end, 0),
         )
         bars_B = sum(parts, torch.zeros_like(self.inside)).sum(1)
-        return bars_B + counts_BD @ self.duration + self.tail * beyond_B
+        return bars_B + (counts_BD * self.duration).sum(1) + self.tail * beyond_B
 
     def log_outside(self) -> Tensor:
         """Log of the probability that a bar lies in no span, (B, K); meaningless at padded bars.

@@ -182,7 +182,7 @@ class _LogPartition(torch.autograd.Function):
             opens * weight_B1,
             closes * weight_B1,
             inside_BK * weight_B1,
-            outer_B @ free_BD,
-            (outer_B @ beyond_B).reshape(tail.shape),
+            (free_BD * weight_B1).sum(0),
+            (beyond_B * outer_B).sum().reshape(tail.shape),
             None,
         )
