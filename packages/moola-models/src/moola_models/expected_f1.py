@@ -113,16 +113,18 @@ def match_counts(first_BMK: Tensor, second_BNK: Tensor, *, iou: float = 0.5) -> 
     """
     if not 0.5 <= iou <= 1:
         raise ValueError(f"iou: want a number in 0.5..1, got {iou}")
-    found = torch.zeros(1, dtype=torch.float64, device=first_BMK.device)
+    found = torch.zeros(1, device=first_BMK.device)
     found = found.expand(first_BMK.shape[0], first_BMK.shape[1], second_BNK.shape[1]).clone()
+    # Rounding must not refuse an overlap equal to the limit.
+    least = iou - 1e-6
     first, second = _bounds(first_BMK), _bounds(second_BNK)
-    for start_BM, end_BM in zip(*(x.unbind(2) for x in first), strict=True):
-        for start_BN, end_BN in zip(*(x.unbind(2) for x in second), strict=True):
-            shared = torch.minimum(end_BM[:, :, None], end_BN[:, None, :])
-            shared = shared - torch.maximum(start_BM[:, :, None], start_BN[:, None, :]) + 1
-            size = (end_BM - start_BM + 1)[:, :, None] + (end_BN - start_BN + 1)[:, None, :]
-            found += (shared > 0) & (shared >= iou * (size - shared))
-    return found
+    for start_BM, end_BM in zip(*(x[..., None].unbind(2) for x in first), strict=True):
+        for start_BN, end_BN in zip(*(x[:, None].unbind(3) for x in second), strict=True):
+            shared = torch.minimum(end_BM, end_BN).sub_(torch.maximum(start_BM, start_BN)).add_(1)
+            # shared >= least * (size + size - shared); spans apart share less than one bar.
+            wanted = (least / (1 + least)) * ((end_BM - start_BM + 1) + (end_BN - start_BN + 1))
+            found += shared >= wanted.clamp_(min=0.5)
+    return found.double()
 
 
 def _pooled_choice(gain_BM: Tensor, said_BM: Tensor, true_B: Tensor) -> Tensor:
@@ -145,7 +147,7 @@ def _opens(marks: Tensor) -> Tensor:
 
 
 def _bounds(marks: Tensor) -> tuple[Tensor, Tensor]:
-    """First and last bars of the spans, (B, N, S) each; 0 and -1 where a set has fewer than S."""
+    """First and last bars of the spans, float32 (B, N, S) each; 0 and -1 where a set has fewer than S."""
     opens, closes = _opens(marks), marks & ~torch.nn.functional.pad(marks, (0, 1))[..., 1:]
     most = int(opens.sum(-1).max()) if opens.numel() else 0
     position = torch.arange(marks.shape[-1], device=marks.device).expand(marks.shape)
@@ -153,6 +155,6 @@ def _bounds(marks: Tensor) -> tuple[Tensor, Tensor]:
     def place(edges: Tensor, missing: int) -> Tensor:
         bars = torch.full((*marks.shape[:-1], most + 1), missing, device=marks.device)
         slot = torch.where(edges, edges.cumsum(-1) - 1, most)
-        return bars.scatter_(-1, slot, position)[..., :most]
+        return bars.scatter_(-1, slot, position)[..., :most].float()
 
     return place(opens, 0), place(closes, -1)
