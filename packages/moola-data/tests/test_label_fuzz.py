@@ -3,6 +3,7 @@
 import decimal
 import json
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from moola_data.audacity_file import read_audacity
 from moola_data.doccano_file import read_doccano
 from moola_data.label_studio import read_label_studio
+from moola_data.origin_parquet import ColdFeaturesWarning, read_origin
 from moola_data.schema import Bars
 from moola_data.spans import check_spans
 from moola_data.spans_file import read_annotators, read_spans
@@ -202,7 +204,49 @@ def spans_hold(folder, given_):
     assert REFUSAL.fullmatch(refused), refused
 
 
+bar_of_four = st.one_of(
+    st.just([2.0, 3.0, 1.0, 2.5]),
+    st.just([2.0, 3.0, 1.0, 2.5]),
+    st.lists(st.sampled_from([1.0, 2.0, -1.0, 0.0, np.nan, np.inf, None]), max_size=5),
+)
+origin_rows = st.fixed_dictionaries(
+    {
+        "window_id": st.sampled_from(["1_exp_1", "1_exp_2", "2_offset+52", "2", "", "_exp_1", None]),
+        "features": st.one_of(
+            st.just([[2.0, 3.0, 1.0, 2.5]] * 6),
+            st.just([[2.0, 3.0, 1.0, 2.5]] * 6),
+            st.lists(bar_of_four, max_size=6),
+            st.none(),
+        ),
+        "expansion_start": st.one_of(st.integers(-1, 6), st.sampled_from([None, 1.5, np.nan])),
+        "expansion_end": st.integers(0, 6),
+        "label": st.sampled_from(["retracement", "consolidation", "retracement", "x", None]),
+    }
+)
+
+
+def origin_holds(folder, rows):
+    path = folder / "o.parquet"
+    pd.DataFrame(
+        rows, columns=["window_id", "features", "expansion_start", "expansion_end", "label"]
+    ).to_parquet(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ColdFeaturesWarning)
+        found, refused = None, ""
+        try:
+            found = read_origin(path)
+        except ValueError as error:
+            refused = str(error)
+    if found is None:
+        assert REFUSAL.fullmatch(refused), refused
+    else:
+        check_spans(found.spans, found.bars)
+        assert len(found.spans) == len(rows)
+        assert len(found.bars) == len(found) * found.length
+
+
 KINDS = {
+    "origin": (st.lists(origin_rows, max_size=4), origin_holds),
     "label_studio": (exports, export_holds),
     "doccano": (st.lists(st.one_of(lines, odd), max_size=3), doccano_holds),
     "audacity": (st.lists(st.lists(cells, min_size=1, max_size=4), max_size=6), audacity_holds),
