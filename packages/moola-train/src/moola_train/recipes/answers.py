@@ -11,10 +11,18 @@ from torch import nn
 
 import moola_data.countdown
 import moola_data.pointers
+from moola_models import Jade
+from moola_models.bio_head import BioHead
+from moola_models.candidates import best_marks
+from moola_models.crf_head import CrfHead
+from moola_models.expected_f1 import decode_for_f1
+from moola_models.segment_head import SegmentHead
+from moola_models.semi_markov_head import SemiMarkovHead
 from moola_train.protocols import Data
-from moola_train.recipes.run_config import DataSection
+from moola_train.recipes.run_config import DataSection, DecodingSection
 
 Float = npt.NDArray[np.float32]
+STRUCTURED = (BioHead, CrfHead, SegmentHead, SemiMarkovHead)
 
 
 class Answers(NamedTuple):
@@ -28,6 +36,8 @@ class Answers(NamedTuple):
     """Bars to the nearest start, (n, K)."""
     type_probability: Float | None
     """(n, C)."""
+    marks: npt.NDArray[np.bool_] | None = None
+    """Bars in the spans that a structured head decided on, (n, K); None where a threshold decides."""
 
 
 def answers(
@@ -38,6 +48,7 @@ def answers(
     length: int,
     pointer_encoding: moola_data.pointers.PointerEncoding,
     countdown_form: moola_data.countdown.CountdownForm,
+    decoding: DecodingSection | None = None,
     batch_size: int = 256,
 ) -> Answers:
     """Runs the model in evaluation mode over the windows of `index` and decodes its outputs.
@@ -49,7 +60,9 @@ def answers(
         length: Bars a window K.
         pointer_encoding: How the pointers were encoded for training.
         countdown_form: How the countdown was.
-        batch_size: Windows at a time; the result does not depend on it beyond rounding.
+        decoding: How spans are decided; None, or "threshold", leaves the marks out.
+        batch_size: Windows at a time; the result does not depend on it beyond rounding, that of "expected_f1"
+            aside, which draws batch by batch.
 
     Returns:
         The decoded outputs.
@@ -57,11 +70,16 @@ def answers(
     was_training = model.training
     model.eval()
     found: dict[str, list[Float]] = {}
+    marks = []
+    decide = None if decoding is None or decoding.kind == "threshold" else SpanDecision(decoding)
     try:
         with torch.inference_mode():
             for first in range(0, len(index), batch_size):
                 rows = torch.from_numpy(index[first : first + batch_size])
-                outputs = model(data.batch(rows).inputs)
+                inputs = data.batch(rows).inputs
+                outputs = model(inputs)
+                if decide is not None:
+                    marks.append(decide(model, inputs).cpu().numpy())
                 for name in ("span", "pointers", "countdown", "type"):
                     if hasattr(outputs, name):
                         found.setdefault(name, []).append(getattr(outputs, name).float().cpu().numpy())
@@ -80,12 +98,44 @@ def answers(
         ),
         countdown=None
         if countdown is None
-        else moola_data.countdown.decode_countdown(countdown, form=countdown_form),
+        else moola_data.countdown.decode_countdown(_per_bar(countdown, length), form=countdown_form),
         type_probability=None if logits is None else _softmax(logits),
+        marks=np.concatenate(marks) if marks else None,
     )
 
 
-def answers_of(model: nn.Module, data: Data, index: npt.NDArray[np.int64], section: DataSection) -> Answers:
+class SpanDecision:
+    """Decides spans by the distribution of a structured head.
+
+    Args:
+        section: "best" or "expected_f1".
+    """
+
+    def __init__(self, section: DecodingSection) -> None:
+        self.section = section
+        self.generator = torch.Generator().manual_seed(section.seed)
+
+    def __call__(self, model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+        """Returns the marks of a batch of windows, bool (B, K)."""
+        if not isinstance(model, Jade):
+            raise TypeError(f"model: want a Jade network with a structured head, got {type(model).__name__}")
+        head = model.head("span")
+        if not isinstance(head, STRUCTURED):
+            raise TypeError(f"model: want a structured head 'span', got {type(head).__name__}")
+        distribution = head.distribution(model.states(model.encode(inputs)))
+        if self.section.kind == "best":
+            return best_marks(distribution)
+        samples = self.section.samples
+        return decode_for_f1(distribution, generator=self.generator, samples=samples, average="pooled").marks
+
+
+def answers_of(
+    model: nn.Module,
+    data: Data,
+    index: npt.NDArray[np.int64],
+    section: DataSection,
+    decoding: DecodingSection | None = None,
+) -> Answers:
     """Runs `answers` with the encodings of a run's configuration."""
     return answers(
         model,
@@ -94,7 +144,15 @@ def answers_of(model: nn.Module, data: Data, index: npt.NDArray[np.int64], secti
         length=section.length,
         pointer_encoding=section.pointer_encoding,
         countdown_form=section.countdown_form,
+        decoding=decoding,
     )
+
+
+def _per_bar(countdown: Float, length: int) -> Float:
+    """Counts down from the first bar where the head gave one number a window."""
+    if countdown.ndim == 2:
+        return countdown
+    return (countdown[:, None] - np.arange(length)).astype(np.float32)
 
 
 def _sigmoid(x: Float) -> Float:

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from torch import Tensor
+
 import moola_data.features
 import moola_data.mirror
 import moola_data.window_set
 import moola_data.window_split
 import moola_models
-import moola_models.config
 from moola_data.schema import Bars, Spans, WindowSet
 from moola_losses.bar_bce import BarBCE
 from moola_losses.cross_entropy import CrossEntropy
 from moola_losses.huber import Huber
 from moola_losses.log_likelihood import LogLikelihood
-from moola_losses.protocol import TaskLoss
-from moola_train.recipes.run_config import LossSection, RunConfig
+from moola_losses.protocol import LossSum, TaskLoss
+from moola_models.config import JadeConfig, brief_heads
+from moola_models.heads import HeadConfig
+from moola_train.recipes.run_config import TASKS, RunConfig
 from moola_train.task import Task
 
-TASKS = ("type", "pointers", "span", "countdown")
+RAW_COUNTDOWN = ("countdown_scalar", "countdown_buckets")
+LOSSES: dict[str, Callable[[], TaskLoss]] = {
+    "type": CrossEntropy,
+    "pointers": lambda: Huber(delta=0.08),  # in window lengths
+    "pointers_soft": lambda: Huber(delta=0.08),
+    "span": BarBCE,
+    "countdown": Huber,
+    "countdown_scalar": Huber,
+}
+"""What a head's output is compared by unless the configuration says otherwise; a kind that is not here gives
+its own log-likelihood."""
 
 
 def expansion_windows(bars: Bars, spans: Spans, config: RunConfig) -> tuple[WindowSet, dict[str, int]]:
@@ -61,37 +76,62 @@ def expansion_windows(bars: Bars, spans: Spans, config: RunConfig) -> tuple[Wind
     return windows, dict(split.purged)
 
 
-def trained_tasks(windows: WindowSet) -> tuple[str, ...]:
-    """Names the tasks that have a known target in the training windows: without types, not the type."""
+def trained_tasks(windows: WindowSet, config: RunConfig) -> tuple[str, ...]:
+    """Names the wanted tasks with a known target in the training windows: without types, not the type."""
     train = windows.split == 0
-    return tuple(name for name in TASKS if windows.masks[name][train].any())
+    return tuple(name for name in TASKS if name in config.model.tasks and windows.masks[name][train].any())
 
 
 def expansion_model(windows: WindowSet, config: RunConfig) -> moola_models.Jade:
-    """Builds the network with one head for every task that can be trained."""
-    preset = {"compact": moola_models.compact, "core": moola_models.core}[config.model.preset]
+    """Builds the network with one head for every task that can be trained.
+
+    Raises:
+        ValueError: The parts of the model section do not fit each other.
+    """
+    section = config.model
+    preset = {"compact": moola_models.compact, "core": moola_models.core}[section.preset]
     size = windows.features.shape[1] + int(windows.position)
     classes = len(windows.type_names)
-    every = moola_models.config.brief_heads(classes=classes, span=config.model.span)
-    names = trained_tasks(windows)
-    heads = tuple(head for head in every if head.name in names)
-    return moola_models.Jade(
-        preset(size, classes=classes, window=windows.length, heads=heads), seed=config.model.seed
-    )
+    standard = {head.name: head for head in brief_heads(classes=classes)}
+    chosen: dict[str, HeadConfig] = {**standard}
+    chosen.update(section.heads.items())
+    if "type" in section.heads:
+        chosen["type"] = section.heads["type"].model_copy(update={"classes": classes})
+    heads = tuple(chosen[name] for name in trained_tasks(windows, config))
+    base = preset(size, classes=classes, window=windows.length, heads=heads)
+    names = ("encoder", "hidden", "layers", "input_dropout", "layer_dropout", "dense_dropout")
+    given = {name: value for name in names if (value := getattr(section, name)) is not None}
+    return moola_models.Jade(JadeConfig.model_validate({**dict(base), **given}), seed=section.seed)
 
 
 def expansion_tasks(windows: WindowSet, config: RunConfig) -> tuple[Task, ...]:
-    """Ties every trainable task to its loss."""
-    losses = _losses(config.losses, config.model.span)
+    """Ties every trainable task to its loss.
+
+    Raises:
+        ValueError: A head needs another form of the countdown.
+    """
     classes = {"type": len(windows.type_names)}
-    return tuple(Task(name, losses[name], classes=classes.get(name)) for name in trained_tasks(windows))
+    return tuple(
+        Task(name, _loss(name, config), classes=classes.get(name)) for name in trained_tasks(windows, config)
+    )
 
 
-def _losses(section: LossSection, span: str) -> dict[str, TaskLoss]:
-    per_bar = BarBCE(pos_weight=section.span_positive_weight)
-    return {
-        "type": CrossEntropy(),
-        "pointers": Huber(delta=section.pointer_delta),
-        "span": LogLikelihood() if span == "crf" else per_bar,
-        "countdown": Huber(delta=section.countdown_delta),
-    }
+class FirstBar:
+    """A loss on the first bar's target alone: of a countdown that is one number a window."""
+
+    def __init__(self, loss: TaskLoss) -> None:
+        self.loss = loss
+
+    def __call__(self, output: Tensor, target: Tensor, mask: Tensor, weight: Tensor, /) -> LossSum:
+        """Compares (B,) numbers with the first column of a target (B, K)."""
+        return self.loss(output, target[:, 0], mask if mask.ndim == 1 else mask[:, 0], weight)
+
+
+def _loss(task: str, config: RunConfig) -> TaskLoss:
+    head = config.model.heads.get(task)  # type: ignore[call-overload]
+    kind = task if head is None else head.kind
+    if kind in RAW_COUNTDOWN and config.data.countdown_form != "raw":
+        raise ValueError(f"data.countdown_form: want 'raw' for {kind}, got {config.data.countdown_form!r}")
+    given = config.losses.get(task)  # type: ignore[call-overload]
+    loss: TaskLoss = given if given is not None else LOSSES.get(kind, LogLikelihood)()
+    return FirstBar(loss) if kind == "countdown_scalar" else loss

@@ -90,7 +90,9 @@ def run_expansion(
             EvalInput(
                 prediction=Prediction.model_validate(
                     predictions(
-                        answers_of(model, data, np.flatnonzero(windows.split == 2), config.data),
+                        answers_of(
+                            model, data, np.flatnonzero(windows.split == 2), config.data, config.decoding
+                        ),
                         starts=test.starts,
                         group=test.group,
                         threshold=chosen.threshold,

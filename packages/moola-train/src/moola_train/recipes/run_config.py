@@ -5,17 +5,38 @@ from __future__ import annotations
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
 from moola_losses.balancer import BalancerConfig
+from moola_losses.bar_bce import BarBCE
+from moola_losses.cross_entropy import CrossEntropy
+from moola_losses.dice import Dice
+from moola_losses.huber import Huber, UnitHuber
+from moola_losses.log_likelihood import LogLikelihood
 from moola_losses.registry import resolve_balancer
 from moola_losses.uncertainty import UncertaintyConfig
+from moola_models.config import EncoderField
+from moola_models.heads import HeadConfig
+from moola_models.registry import resolve_head
 from moola_train.config import FitConfig
 
 Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Task = Literal["type", "pointers", "span", "countdown"]
+TASKS: tuple[Task, ...] = ("type", "pointers", "span", "countdown")
+LossField = Annotated[
+    BarBCE | Dice | CrossEntropy | Huber | UnitHuber | LogLikelihood, Field(discriminator="kind")
+]
 
 
 class _Section(BaseModel):
@@ -50,20 +71,39 @@ class ModelSection(_Section):
     """Which network."""
 
     preset: Literal["compact", "core"] = "compact"
-    span: Literal["bars", "crf"] = "bars"
-    """One logit a bar, or a two-tag chain."""
+    tasks: tuple[Task, ...] = TASKS
+    """The tasks to learn; one without a known target in the training windows is left out."""
+    heads: dict[Task, Annotated[SerializeAsAny[HeadConfig], BeforeValidator(resolve_head)]] = {}
+    """Other heads than the preset's, by task: a kind or a table with a kind, such as "span_semi_markov"."""
+    encoder: EncoderField | None = None
+    """Another encoder than the preset's LSTM."""
+    hidden: Count | None = None
+    layers: Count | None = None
+    input_dropout: Rate | None = None
+    layer_dropout: Rate | None = None
+    dense_dropout: Rate | None = None
+    """Settings other than the preset's; see `moola_models.JadeConfig`."""
     seed: Annotated[int, Field(ge=0)] = 0
 
+    @model_validator(mode="after")
+    def _span_is_learnt(self) -> Self:
+        if "span" not in self.tasks:
+            raise ValueError(f"tasks: want 'span' among them, got {self.tasks}")
+        for task, head in self.heads.items():
+            if head.name != task:
+                raise ValueError(f"heads.{task}: want a head named {task!r}, got {head.name!r}")
+        return self
 
-class LossSection(_Section):
-    """The task losses."""
 
-    pointer_delta: Positive = 0.08
-    """Huber, in window lengths."""
-    countdown_delta: Positive = 1.0
-    """Huber, in the unit of the countdown."""
-    span_positive_weight: Positive = 1.0
-    """Weight of in-span bars in the per-bar cross-entropy."""
+class DecodingSection(_Section):
+    """How spans are decided."""
+
+    kind: Literal["threshold", "best", "expected_f1"] = "threshold"
+    """"threshold": runs of bars above a probability chosen on the inner part. "best": the most probable set
+    of spans of a structured head. "expected_f1": its set with the best expected span F1."""
+    samples: Count = 64
+    """Sets drawn for "expected_f1"."""
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 class EvaluationSection(_Section):
@@ -80,19 +120,32 @@ class RunConfig(_Section):
     105
     """
 
+    @model_validator(mode="after")
+    def _spans_can_be_decided(self) -> Self:
+        head = self.model.heads.get("span")
+        if self.decoding.kind != "threshold" and (head is None or head.kind == "span"):
+            raise ValueError(
+                f"decoding.kind: want 'threshold' for a head that judges every bar alone, got "
+                f"{self.decoding.kind!r}; structured heads are span_crf, span_segment, span_semi_markov"
+            )
+        return self
+
     schema_version: Literal[1] = 1
     recipe: Literal["expansion"] = "expansion"
     data: DataSection = DataSection()
     model: ModelSection = ModelSection()
-    losses: LossSection = LossSection()
+    losses: dict[Task, LossField] = {}
+    """Other task losses than the head's own (see `moola_train.recipes.expansion`), by task: tables with a
+    kind."""
     balancer: Annotated[SerializeAsAny[BalancerConfig], BeforeValidator(resolve_balancer)] = (
-        UncertaintyConfig(log_sigma={"pointers": -0.3})
+        UncertaintyConfig(init="auto")
     )
     """How the losses become one: any registered kind with its settings."""
     # Learning rates and stride were compared on the inner part of the demo's data, never on its test part.
     fit: FitConfig = FitConfig(
         epochs=40, batch_size=32, learning_rate=3e-3, balancer_learning_rate=0.03, selection="span_loss"
     )
+    decoding: DecodingSection = DecodingSection()
     evaluation: EvaluationSection = EvaluationSection()
 
 

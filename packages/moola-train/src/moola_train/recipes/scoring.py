@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,7 @@ from moola_data.windows import window_view
 from moola_eval.baseline import Baseline
 from moola_eval.decoding import decode
 from moola_eval.schema import Truth
+from moola_eval.spans import Spans as EvalSpans
 from moola_models.schema import PredictedSpans, PredictionSet
 from moola_train.recipes.answers import Answers
 
@@ -20,7 +23,7 @@ RULE = "|5-bar move| in ATR of 10 bars, at or above thresholds from the inner pa
 def predictions(
     found: Answers, *, starts: npt.NDArray[np.int64], group: npt.NDArray[np.int64], threshold: float
 ) -> PredictionSet:
-    """Cuts answers into spans: runs of bars whose probability is at least the threshold.
+    """Cuts answers into spans: runs of marked bars, or of bars whose probability reaches the threshold.
 
     Args:
         found: Answers for n windows.
@@ -31,8 +34,11 @@ def predictions(
     Returns:
         Predictions; every span has the most probable type of its window, -1 without a type head.
     """
-    spans = decode(found.probability, threshold=threshold)
-    assert spans.score is not None  # decode gives one
+    marks = found.marks
+    spans = (
+        decode(found.probability, threshold=threshold) if marks is None else scored(marks, found.probability)
+    )
+    assert spans.score is not None  # both give one
     types = found.type_probability
     of_window = np.full(len(starts), -1) if types is None else types.argmax(axis=1)
     return PredictionSet(
@@ -50,6 +56,14 @@ def predictions(
         starts=starts,
         group=group,
     )
+
+
+def scored(marks: npt.NDArray[np.bool_], probability: npt.NDArray[np.float32]) -> EvalSpans:
+    """Cuts marks (n, K) into runs, each with the mean probability of its bars."""
+    runs = decode(marks.astype(np.float32), threshold=0.5)
+    sums = np.cumsum(np.pad(probability.astype(np.float64), ((0, 0), (1, 0))), axis=1)
+    total = sums[runs.sequence, runs.end + 1] - sums[runs.sequence, runs.start]
+    return dataclasses.replace(runs, score=total / runs.size)
 
 
 def five_bar_rule(bars: Bars, inner: WindowSet, test: WindowSet) -> Baseline:

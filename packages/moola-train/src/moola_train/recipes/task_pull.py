@@ -18,12 +18,12 @@ class TaskPull(Callback):
 
     Args:
         epochs: After which epochs' beginning to measure, counted from 1.
-        shared: What the names of the shared parameters start with.
+        heads: What the names of the parameters start with that are not shared.
     """
 
-    def __init__(self, *, epochs: Sequence[int], shared: str = "encoder") -> None:
+    def __init__(self, *, epochs: Sequence[int], heads: tuple[str, ...] = ("projection", "readouts")) -> None:
         self.epochs = frozenset(epochs)
-        self.shared = shared
+        self.heads = heads
 
     def watches(self, epoch: int, batch: int) -> bool:
         """The first batch of the chosen epochs."""
@@ -32,10 +32,10 @@ class TaskPull(Callback):
     def on_forward(self, state: StepState) -> Iterable[Row]:
         """Takes each task's gradient; ``.grad`` and the graph stay as they are."""
         named = [(name, p) for name, p in state.model.named_parameters() if p.requires_grad]
-        shared = [p for name, p in named if name.startswith(self.shared)]
-        heads = [p for name, p in named if not name.startswith(self.shared)]
-        if not shared:
-            raise ValueError(f"shared: want the start of a parameter's name, got {self.shared!r}")
+        shared = [p for name, p in named if not name.startswith(self.heads)]
+        heads = [p for name, p in named if name.startswith(self.heads)]
+        if not shared or not heads:
+            raise ValueError(f"heads: want shared parameters and others, got only one kind by {self.heads}")
         weights = coefficients(state.balancer)
         rows = []
         for task, loss in state.losses.items():

@@ -56,7 +56,9 @@ def trial(
         select=made.scores,
     )
     chosen = choose_threshold(made.scores.answers(made.model).probability, Truth.model_validate(made.inner))
-    found = answers_of(made.model, made.data, np.flatnonzero(drawn.windows.split == 2), config.data)
+    found = answers_of(
+        made.model, made.data, np.flatnonzero(drawn.windows.split == 2), config.data, config.decoding
+    )
     report = _report(made, found, chosen.threshold, drawn, config)
     numbers: dict[str, JsonValue] = {
         "epochs": fitted.epochs,
