@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, distributed
+
+from moola_losses.data_parallel import ranks
 
 
 def across_ranks(positions: list[int], values: Tensor, *, tasks: int) -> tuple[list[int], Tensor]:
@@ -20,12 +21,12 @@ def across_ranks(positions: list[int], values: Tensor, *, tasks: int) -> tuple[l
     Returns:
         Positions of the tasks present on any rank, and their means.
     """
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+    if ranks() == 1:
         return positions, values
     sums = values.new_zeros(2, tasks)
     sums[0, positions] = values
     sums[1, positions] = 1
-    dist.all_reduce(sums)
+    distributed.all_reduce(sums)
     somewhere = [k for k, count in enumerate(sums[1].tolist()) if count]
     return somewhere, (sums[0] / sums[1].clamp(min=1))[somewhere]
 
