@@ -14,7 +14,7 @@ from moola_losses.learned_scale import Init, LearnedScale, LearnedScaleConfig
 
 
 class ImtlL(LearnedScale):
-    """sum_k p_k (e^(s_k) L_k - s_k) with one learned s_k a task (openreview IMNPlsUSxu).
+    """sum_k p_k (e^(s_k) L_k - s_k) with one learned s_k a task.
 
     Twice `UncertaintyWeighting` at s = -2 log sigma: the optimum is e^s = 1/L, the same weights but for a
     factor of 2, and the advice on starting and learning rate is the same. Negative and zero losses are
