@@ -195,6 +195,8 @@ def test_a_scaled_gradient_that_overflows_is_the_scalers_to_skip(route):
     assert all(np.isnan(v) for v in balancer.coefficients().values())
 
 
+# torch.compile reads .grad of every tensor it is given, and would hide the warning that it causes.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
 @pytest.mark.parametrize("backend", ["eager", pytest.param("aot_eager", marks=pytest.mark.slow)])
 def test_compiled_heads_work_with_a_split_representation(backend):
     net, balancer, (x, y) = Net(), Fixed([2.0, 30.0, 0.1, 0.7]), batch()

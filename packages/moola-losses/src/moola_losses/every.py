@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from moola_losses.balancer import Balancer, BalancerConfig
 from moola_losses.claims import Claims
 from moola_losses.gradient_balancer import GradientBalancer
-from moola_losses.gradient_routes import Split
 from moola_losses.gradscale import GradScaleConfig
+from moola_losses.split_route import Split
 
 
 class Every(Balancer):

@@ -18,10 +18,9 @@ from moola_losses.gradient_routes import (
     ParameterRoute,
     RepresentationRoute,
     Route,
-    Split,
-    SplitRoute,
 )
 from moola_losses.gramian import Matrix, gramian
+from moola_losses.split_route import Split, SplitRoute, split_representation
 
 ZeroGradient = Literal["drop", "keep"]
 
@@ -108,9 +107,8 @@ class GradientBalancer(Balancer):
         )
 
     def split(self, representation: Tensor) -> Split:
-        """Cuts a representation into a leaf a task: ``heads(split.parts)``, then ``representation=split``."""
-        leaves = {task: representation.detach().requires_grad_() for task in self.tasks}
-        return Split(representation, leaves)
+        """Cuts a representation into a part a task: ``heads(split.parts)``, then ``representation=split``."""
+        return split_representation(representation, self.tasks)
 
     def backward(
         self,

@@ -1,4 +1,4 @@
-"""Three ways to the tasks' gradients: of shared parameters, at a representation, at one split by task.
+"""Ways to the tasks' gradients: of shared parameters, or at a representation.
 
 A route gives the gradients in blocks (`stacks`) and afterwards, told the weights, adds to every ``.grad``
 what belongs there (`finish`). `reuse` does that with weights of an earlier step, without a walk per task.
@@ -17,18 +17,6 @@ from moola_losses.gramian import combine
 
 Heads = Literal["plain", "weighted"]
 """What parameters of one task alone get: its own gradient, or that times the task's weight."""
-
-
-class Split(NamedTuple):
-    """A shared representation and one leaf of the same numbers for each task's head.
-
-    Attributes:
-        whole: The representation, with the encoder's graph.
-        parts: Detached leaves by task name; each head reads its own.
-    """
-
-    whole: Tensor
-    parts: dict[str, Tensor]
 
 
 class Route(Protocol):
@@ -67,7 +55,7 @@ class ParameterRoute:
         if not self._shared:
             raise ValueError("shared: want one or more parameters that require gradients, got none")
         known = {id(p) for p in self._shared}
-        self._own = [p for p in _leaves(losses) if id(p) not in known]
+        self._own = [p for p in leaves_of(losses) if id(p) not in known]
         self._factor = factor
         self._retain = retain_graph
 
@@ -84,32 +72,32 @@ class ParameterRoute:
             )
             for k, loss in enumerate(self._losses)
         ]
-        by_leaf = [_Owned(leaf, rows) for leaf, rows in zip(leaves, zip(*found, strict=True), strict=True)]
+        by_leaf = [TaskRows(leaf, rows) for leaf, rows in zip(leaves, zip(*found, strict=True), strict=True)]
         self._heads = by_leaf[len(self._shared) :]
-        return mean_over_ranks([_stack(leaf, rows) for leaf, rows in by_leaf[: len(self._shared)]])
+        return mean_over_ranks([stack_rows(leaf, rows) for leaf, rows in by_leaf[: len(self._shared)]])
 
     def finish(self, stacks: list[Tensor], weights: Tensor, heads: Heads) -> None:
         """Adds the balanced gradient, as `Route`."""
         for parameter, stack in zip(self._shared, stacks, strict=True):
-            _add(parameter, combine(stack, weights).view_as(parameter))
+            add_to_grad(parameter, combine(stack, weights).view_as(parameter))
         factors = weights.tolist() if heads == "weighted" else [1.0] * len(weights)
         sums = [owned.sum(factors) for owned in self._heads]
         for owned, total in zip(self._heads, mean_over_ranks(sums), strict=True):
-            _add(owned.parameter, total)
+            add_to_grad(owned.parameter, total)
 
     def reuse(self, weights: Tensor, heads: Heads) -> None:
         """Adds the balanced gradient with known weights, as `Route`."""
-        scaled = _seeds(self._losses, self._factor, weights)
+        scaled = seeds_of(self._losses, self._factor, weights)
         if heads == "weighted":
             leaves = [*self._shared, *self._own]
-            found = _grad(self._losses, leaves, scaled, retain_graph=self._retain)
+            found = gradients_of(self._losses, leaves, scaled, retain_graph=self._retain)
         else:
-            plain = _seeds(self._losses, self._factor, None)
+            plain = seeds_of(self._losses, self._factor, None)
             leaves = [*self._own, *self._shared]
-            found = _grad(self._losses, self._own, plain, retain_graph=True) if self._own else []
-            found += _grad(self._losses, self._shared, scaled, retain_graph=self._retain)
+            found = gradients_of(self._losses, self._own, plain, retain_graph=True) if self._own else []
+            found += gradients_of(self._losses, self._shared, scaled, retain_graph=self._retain)
         for leaf, gradient in zip(leaves, mean_over_ranks(found), strict=True):
-            _add(leaf, gradient)
+            add_to_grad(leaf, gradient)
 
 
 class RepresentationRoute:
@@ -145,7 +133,7 @@ class RepresentationRoute:
             )[0]
             for loss in self._losses
         ]
-        return [_stack(self._point, rows)]
+        return [stack_rows(self._point, rows)]
 
     def finish(self, stacks: list[Tensor], weights: Tensor, heads: Heads) -> None:
         """Adds the balanced gradient, as `Route`."""
@@ -159,8 +147,8 @@ class RepresentationRoute:
         if heads == "weighted":
             self._backward(weights)
         else:
-            seeds = _seeds(self._losses, self._factor, weights)
-            self._replaced(_grad(self._losses, [self._point], seeds, retain_graph=True)[0])
+            seeds = seeds_of(self._losses, self._factor, weights)
+            self._replaced(gradients_of(self._losses, [self._point], seeds, retain_graph=True)[0])
 
     def _replaced(self, gradient: Tensor) -> None:
         """Walks everything with the plain losses, but puts this gradient in place of the representation's."""
@@ -171,120 +159,55 @@ class RepresentationRoute:
             handle.remove()
 
     def _backward(self, weights: Tensor | None) -> None:
-        seeds = _seeds(self._losses, self._factor, weights)
+        seeds = seeds_of(self._losses, self._factor, weights)
         torch.autograd.backward(list(self._losses), seeds, retain_graph=self._retain)
 
 
-class SplitRoute:
-    """As `RepresentationRoute`, with a leaf a task: with plain heads, all of the graph is walked once.
-
-    So heads compiled as one graph work, which cannot be walked task by task.
-
-    Args:
-        losses: Of the present tasks, scalars with graph, from the split's parts.
-        split: The representation.
-        names: Of the present tasks.
-        factor: Scalar that every gradient is multiplied by.
-        retain_graph: Keep the graph afterwards.
-    """
-
-    averaged = False
-
-    def __init__(
-        self,
-        losses: Sequence[Tensor],
-        split: Split,
-        names: Sequence[str],
-        *,
-        factor: Tensor,
-        retain_graph: bool,
-        heads: Heads,
-    ) -> None:
-        missing = sorted(set(names) - split.parts.keys())
-        if missing:
-            raise ValueError(
-                f"representation: want a part for each present task, got none for {missing[0]!r}"
-            )
-        self._losses = losses
-        self._whole = split.whole
-        self._parts = [split.parts[name] for name in names]
-        self._factor = factor
-        self._retain = retain_graph
-        self._once = heads == "plain"
-
-    def stacks(self) -> list[Tensor]:
-        """Returns the gradients in blocks, as `Route`."""
-        if self._once:
-            self._walk_heads(None)
-            rows = [part.grad for part in self._parts]
-        else:
-            seeds = _seeds(self._losses, self._factor, None)
-            rows = list(_grad(self._losses, self._parts, seeds, retain_graph=True))
-        return [_stack(self._whole, rows)]
-
-    def finish(self, stacks: list[Tensor], weights: Tensor, heads: Heads) -> None:
-        """Adds the balanced gradient, as `Route`."""
-        if heads == "weighted":
-            self._walk_heads(weights)
-        self._walk_encoder(combine(stacks[0], weights).view_as(self._whole))
-
-    def reuse(self, weights: Tensor, heads: Heads) -> None:
-        """Adds the balanced gradient with known weights, as `Route`."""
-        self._walk_heads(weights if heads == "weighted" else None)
-        factors = [1.0] * len(self._parts) if heads == "weighted" else weights.tolist()
-        total = _Owned(self._whole, [part.grad for part in self._parts]).sum(factors)
-        self._walk_encoder(total)
-
-    def _walk_heads(self, weights: Tensor | None) -> None:
-        for part in self._parts:
-            part.grad = None
-        seeds = _seeds(self._losses, self._factor, weights)
-        torch.autograd.backward(list(self._losses), seeds, retain_graph=self._retain)
-
-    def _walk_encoder(self, gradient: Tensor) -> None:
-        if self._whole.requires_grad:
-            self._whole.backward(gradient.to(self._whole.dtype), retain_graph=self._retain)
-
-
-class _Owned(NamedTuple):
+class TaskRows(NamedTuple):
     """A tensor and its gradients task by task; None where a task does not reach it."""
 
     parameter: Tensor
     rows: Sequence[Tensor | None]
 
     def sum(self, factors: Sequence[float]) -> Tensor:
-        total: Tensor | None = None
-        for factor, row in zip(factors, self.rows, strict=True):
-            if row is not None:
-                if total is None:
-                    total = row * factor if factor != 1 else row.clone()
-                else:
-                    total.add_(row, alpha=factor)
-        return torch.zeros_like(self.parameter) if total is None else total
+        """Returns the sum of the gradients times the factors."""
+        found = [(f, row) for f, row in zip(factors, self.rows, strict=True) if row is not None]
+        if not found:
+            return torch.zeros_like(self.parameter)
+        # A gradient of a mean is one row shown many times: read cheaply, written in full.
+        found.sort(key=lambda pair: not pair[1].is_contiguous())
+        total = found[0][1] * found[0][0]
+        for factor, row in found[1:]:
+            total.add_(row, alpha=factor)
+        return total
 
 
-def _stack(like: Tensor, rows: Sequence[Tensor | None]) -> Tensor:
+def stack_rows(like: Tensor, rows: Sequence[Tensor | None]) -> Tensor:
+    """Puts the tasks' gradients of a tensor into one block, in 32 bits at least; 0 where there is none."""
     filled = [torch.zeros_like(like) if row is None else row for row in rows]
     stacked = torch.stack(filled).flatten(1)
     return stacked.float() if stacked.dtype in (torch.float16, torch.bfloat16) else stacked
 
 
-def _seeds(losses: Sequence[Tensor], factor: Tensor, weights: Tensor | None) -> list[Tensor]:
+def seeds_of(losses: Sequence[Tensor], factor: Tensor, weights: Tensor | None) -> list[Tensor]:
+    """Returns what each loss's gradient starts with: the factor, times its weight if there are any."""
     if weights is None:
         return [factor.to(loss.dtype) for loss in losses]
     return [(factor * w).to(loss.dtype) for loss, w in zip(losses, weights.unbind(), strict=True)]
 
 
-def _grad(
+def gradients_of(
     losses: Sequence[Tensor], leaves: Sequence[Tensor], seeds: Sequence[Tensor], *, retain_graph: bool
 ) -> list[Tensor]:
+    """Returns the gradients of the sum of the losses times their seeds; zeros where there is none."""
     found = torch.autograd.grad(
         list(losses), list(leaves), list(seeds), retain_graph=retain_graph, allow_unused=True
     )
     return [torch.zeros_like(p) if g is None else g for p, g in zip(leaves, found, strict=True)]
 
 
-def _add(leaf: Tensor, gradient: Tensor) -> None:
+def add_to_grad(leaf: Tensor, gradient: Tensor) -> None:
+    """Adds a gradient to ``.grad``."""
     gradient = gradient.to(leaf.dtype)
     if leaf.grad is None:
         leaf.grad = gradient
@@ -292,7 +215,7 @@ def _add(leaf: Tensor, gradient: Tensor) -> None:
         leaf.grad = leaf.grad + gradient
 
 
-def _leaves(losses: Sequence[Tensor]) -> list[Tensor]:
+def leaves_of(losses: Sequence[Tensor]) -> list[Tensor]:
     """Finds the parameters that the losses depend on, in an order that only the graph decides."""
     found: list[Tensor] = []
     waiting = [loss.grad_fn for loss in losses if loss.grad_fn is not None]
