@@ -1,7 +1,7 @@
 """torch's dropout, drawn faster on a CPU.
 
 There torch draws one Bernoulli number per element, which for a batch of 32 windows takes a good part of the
-LSTM's time; here each element gets 16 bits of 64-bit random words, some eight times faster with its backward.
+LSTM's time; here each element gets 16 bits of 64-bit random words, some ten times faster with its backward.
 """
 
 from __future__ import annotations
@@ -36,4 +36,7 @@ class Dropout(nn.Dropout):
             return super().forward(input)
         words = torch.empty((input.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)
         bits = words.view(torch.int16)[: input.numel()].view(input.shape)
-        return input * (bits >= steps - _STEPS // 2).to(input.dtype).mul_(_STEPS / (_STEPS - steps))
+        # Written as numbers at once: a mask of bools and its conversion cost as much as the random words.
+        factor = torch.empty(input.shape, dtype=input.dtype)
+        torch.ge(bits, steps - _STEPS // 2, out=factor)
+        return input * factor.mul_(_STEPS / (_STEPS - steps))
