@@ -121,8 +121,8 @@ class TaskLosses:
 
 
 def above_zero(weights: Tensor) -> Tensor:
-    """Returns the weights, with 1 for 0: what to divide by, where nothing divided by nothing shall be 0."""
-    return weights.masked_fill(weights == 0, 1)
+    """Returns the weights, 1e-30 for 0: what to divide by, where nothing by nothing shall be 0."""
+    return weights.clamp_min(1e-30)
 
 
 def batches(data: Data, rows: Tensor, *, batch_size: int, device: torch.device) -> Iterator[Batch]:
@@ -138,14 +138,12 @@ def index_device(data: Data) -> torch.device:
 
 
 def _named(outputs: object, task: Task) -> Tensor:
-    if isinstance(outputs, Mapping):
-        output, there = outputs.get(task.head), sorted(map(str, outputs))
-    else:
-        output = getattr(outputs, task.head, None)
-        there = [*getattr(outputs, "_fields", ()), *getattr(outputs, "__dict__", ())]
+    by_name = type(outputs) is dict or isinstance(outputs, Mapping)
+    output = outputs.get(task.head) if by_name else getattr(outputs, task.head, None)  # type: ignore[attr-defined]
     if not isinstance(output, Tensor):
+        names = outputs if by_name else [*getattr(outputs, "_fields", ()), *getattr(outputs, "__dict__", ())]
         raise ValueError(
             f"task {task.name!r}: want a tensor as output {task.head!r} of the model,"
-            f" got {type(output).__name__}; there are {there}"
+            f" got {type(output).__name__}; there are {sorted(map(str, names))}"  # type: ignore[call-overload]
         )
     return output.float() if output.dtype in (torch.float16, torch.bfloat16) else output

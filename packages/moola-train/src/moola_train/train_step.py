@@ -15,7 +15,6 @@ from moola_train.balancing import coefficients_of
 from moola_train.batches import Batch
 from moola_train.clipping import clip
 from moola_train.finite_guard import Numbers
-from moola_train.plain_sum import PlainSum
 from moola_train.protocols import Callback, Row, StepState
 from moola_train.task_losses import above_zero
 from moola_train.training import Training
@@ -78,7 +77,7 @@ def train_step(
         sums, weights = training.ranks.sum(torch.stack([sums, weights])).unbind()
     divisor = above_zero(weights)
     losses = sums / divisor
-    if training.guard is None and not training.plain and not _all_finite(losses):
+    if training.guard is None and not training.plain and not all(map(math.isfinite, losses.tolist())):
         return Numbers(losses, torch.zeros_like(losses), losses.new_zeros(()))
     if forward.live is not None and (callbacks or training.needs.space):
         alive = _alive(training, forward.live, losses, divisor, present)
@@ -107,21 +106,21 @@ def train_step(
         # Overflow of a half-precision gradient is no fault of the run: the step is masked, the scale halved.
         overflow = scale.update(norm)
         norm = torch.where(overflow, 0, norm)
-    row = training.sums.row(sums, weights, losses, coefficients, total, norm)
+    row = torch.cat([sums, weights, coefficients, losses, total.reshape(1), norm.reshape(1)])
     if training.guard is not None:
         training.guard.watch(Numbers(losses, judged, norm))
-    elif not _all_finite(row if judged is coefficients else torch.cat([losses, norm[None]])):
-        return Numbers(losses, judged, norm)
+        training.sums.add(row)
+    else:
+        # For a handful of numbers on the CPU a list is several times faster than torch.isfinite.
+        found, k = row.tolist(), len(losses)
+        checked = found if judged is coefficients else found[: 2 * k] + found[3 * k :]
+        if not all(map(math.isfinite, checked)):
+            return Numbers(losses, judged, norm)
+        training.sums.add_numbers(found)
     _take_step(training)
-    training.sums.add(row)
     if training.needs.after_step:
         _tell_losses_after(training, batch, present)
     return None
-
-
-def _all_finite(numbers: Tensor) -> bool:
-    # For a handful of numbers on the CPU a list is several times faster than torch.isfinite.
-    return all(map(math.isfinite, numbers.tolist()))
 
 
 def _backing_off(training: Training, mark: tuple[Tensor, ...] | None, work: Callable[[], Result]) -> Result:
@@ -213,9 +212,9 @@ def _named(training: Training, values: Tensor, present: Sequence[bool]) -> dict[
 def _balance(training: Training, losses: Tensor, present: Sequence[bool]) -> tuple[Tensor, Tensor]:
     """Returns the total and its slope by each loss, times the loss scale; gradients of the balancer stay."""
     scale = training.loss_scale
-    if isinstance(training.balancer, PlainSum):
+    if training.plain:
         # An absent task's loss is 0 here, and so is its gradient, whatever the coefficient.
-        ones = torch.ones_like(losses)
+        ones = training.ones.to(losses.dtype)
         return losses.sum(), ones if scale is None else ones * scale.value
     leaves = losses.detach().requires_grad_()
     total = training.balancer(_named(training, leaves, present))

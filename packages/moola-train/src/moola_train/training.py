@@ -70,6 +70,7 @@ class Training:
         self.balancer = balancer.to(device)
         self.losses = TaskLosses(model, tasks, device=device, precision=config.precision)
         self.plain = isinstance(balancer, PlainSum)
+        self.ones = torch.ones(len(self.losses.names), device=device)
         self.needs = needs_of(balancer)
         self.shared: Sequence[nn.Parameter] = ()
         """What a balancer that compares gradients of parameters looks at; set before the first step."""
@@ -83,10 +84,11 @@ class Training:
         self.optimizer = adamw(groups, config, device=device)
         rank = self.ranks.rank
         self.stream = RandomStream((config.seed, 0, rank) if rank else (config.seed, 0), device=device)
-        self.sums = EpochSums(self.losses.names, device=device)
+        unread = _checked_once_an_epoch(config, device)
+        self.sums = EpochSums(self.losses.names, device=device, on_device=unread)
         self.guard: FiniteGuard | None = None
         """None: every step is read at once."""
-        if _checked_once_an_epoch(config, device):
+        if unread:
             self.guard = FiniteGuard(len(self.losses.names), device=device)
         self.loss_scale = LossScale(device=device) if config.precision == "fp16" else None
         averaging = config.averaging
@@ -215,7 +217,7 @@ class Training:
             "balancer": module_tensors(self.balancer, what="balancer"),
             "optimizer": optimizer_tensors(self.optimizer),
             "random": random,
-            "sums": {"values": self.sums.values.to("cpu", copy=True)},
+            "sums": {"values": self.sums.state()},
         }
         if self.average is not None:
             tensors["raw"] = module_tensors(self.model, what="model")
@@ -241,7 +243,7 @@ class Training:
         self.stream.load(own_numbers)
         size = state["micro_batch_size"]
         self.micro_batch_size = size if isinstance(size, int) else None
-        self.sums.values.copy_(tensors["sums"]["values"])
+        self.sums.load(tensors["sums"]["values"])
         counters = ("epoch", "step", "batch", "waited", "cuts", "skipped", "averaged_steps")
         *own, averaged_steps = (int(str(state[name])) for name in counters)
         self.epoch, self.step, self.batch, self.waited, self.cuts, self.skipped = own
