@@ -286,6 +286,26 @@ def test_the_harm_is_that_of_the_update_that_was_made(optimiser):
     assert report.tasks["b"].update_cosine < 0 < report.tasks["a"].update_cosine
 
 
+def test_losses_compiled_as_one_graph_are_measured_alike():
+    torch.manual_seed(0)
+    trunk, heads = nn.Linear(4, 8), nn.ModuleDict({"a": nn.Linear(8, 1), "b": nn.Linear(8, 2)})
+    x = torch.randn(5, 4)
+
+    def losses(x):
+        z = trunk(x).tanh()
+        return {task: head(z).square().mean() for task, head in heads.items()}
+
+    reports = []
+    for call in (losses, torch.compile(losses, backend="aot_eager")):
+        doctor = Doctor(("a", "b"), every=1)
+        found = call(x)
+        doctor.observe(found, shared=trunk.parameters())
+        sum(found.values()).backward()
+        reports.append(doctor.report())
+    assert reports[1].norm_ratio == pytest.approx(reports[0].norm_ratio, rel=1e-5)
+    assert reports[1].pairs[0].cosine == pytest.approx(reports[0].pairs[0].cosine, abs=1e-6)
+
+
 def test_signal_to_noise_is_that_of_the_gradients():
     generator = torch.Generator().manual_seed(0)
     shared = torch.zeros(400, requires_grad=True)

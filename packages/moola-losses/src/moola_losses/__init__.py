@@ -16,6 +16,7 @@ from importlib.metadata import version
 from moola_losses.balancer import Balancer, BalancerConfig
 from moola_losses.bar_bce import BarBCE
 from moola_losses.cross_entropy import CrossEntropy
+from moola_losses.doctor import Doctor
 from moola_losses.huber import Huber, UnitHuber
 from moola_losses.log_likelihood import LogLikelihood
 from moola_losses.protocol import LossSum, TaskLoss
@@ -30,6 +31,7 @@ __all__ = [
     "BalancerConfig",
     "BarBCE",
     "CrossEntropy",
+    "Doctor",
     "Huber",
     "LogLikelihood",
     "LossSum",
