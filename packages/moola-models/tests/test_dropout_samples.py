@@ -66,8 +66,8 @@ def test_dropouts_between_and_in_layers_take_part(x, encoder):
 
 def test_the_mean_of_a_linear_head_is_its_answer_without_dropout(x):
     model = network(input_dropout=0.0, dense_dropout=0.5)
-    drawn = dropout_samples(model, x, samples=3000, seed=0).countdown
-    error = drawn.std(0) / 3000**0.5
+    drawn = dropout_samples(model, x, samples=600, seed=0).countdown
+    error = drawn.std(0) / 600**0.5
     with torch.no_grad():
         assert ((drawn.mean(0) - model(x).countdown).abs() < 5 * error).all()
 
