@@ -325,6 +325,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--situation", choices=sorted(SITUATIONS), action="append")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument(
+        "--only", type=int, nargs="+", help="run these seeds, write no table: for several processes"
+    )
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--windows", type=int, default=2000)
     parser.add_argument("--rows", type=Path, default=HERE.parent / "runs" / "structured_layers")
@@ -340,15 +343,19 @@ def main() -> None:
     for name in args.situation or SITUATIONS:
         test = reported_windows(name, args)
         rows = []
-        for seed in range(args.seeds):
+        for seed in args.only or range(args.seeds):
             for side in ("bars", "layer"):
                 file = args.rows / f"{name}-{side}-{seed}-{args.epochs}-{args.windows}.json"
                 if not file.exists():
                     write(file, json.dumps(run(name, side, seed, args, test)))
                 rows.append(json.loads(file.read_text()))
                 print(name, side, seed, rows[-1]["f1"], f"{rows[-1]['seconds']} s", flush=True)
+        if args.only:
+            continue
         null = fixed_span(windows_of(SITUATIONS[name], TRAIN + INNER, seed=1000), test)
         results.append(summary(name, rows, test, null))
+    if args.only:
+        return
     write(args.out / "structured_layers.json", json.dumps(results, indent=1) + "\n")
     write(args.out / "structured_layers.md", table(results, command="python benchmarks/structured_layers.py"))
     print((args.out / "structured_layers.md").read_text())
