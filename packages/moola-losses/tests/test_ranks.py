@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import distributed, nn
 
+from moola_losses import ranks
 from moola_losses.ranks import across_ranks, taken_from
 from moola_losses.registry import BUILT_IN, resolve_balancer
 
@@ -34,9 +35,9 @@ class Net(nn.Module):
         return self.heads(self.shared(x).tanh())
 
 
-def train(kind, way, rank, ranks, *, absent=False):
+def train(kind, way, rank, world, *, absent=False):
     net = Net()
-    model = nn.parallel.DistributedDataParallel(net) if ranks > 1 else net
+    model = nn.parallel.DistributedDataParallel(net) if world > 1 else net
     balancer = resolve_balancer({"kind": kind} | SETTINGS.get(kind, {})).build(TASKS)
     optimizer = torch.optim.SGD([{"params": net.parameters()}, *balancer.param_groups()], lr=1e-3)
 
@@ -50,7 +51,7 @@ def train(kind, way, rank, ranks, *, absent=False):
 
     for step in range(STEPS):
         own = torch.Generator().manual_seed(step)
-        x, y = (torch.randn(8, w, generator=own, dtype=torch.float64)[rank::ranks] for w in (5, 4))
+        x, y = (torch.randn(8, w, generator=own, dtype=torch.float64)[rank::world] for w in (5, 4))
         optimizer.zero_grad()
         given = losses(x, y)
         if way == "call" and kind != "unit":
@@ -84,6 +85,7 @@ def bits(state):
     return [tensor.numpy().tobytes() for tensor in state]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["call", "backward", "absent"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_ranks_stay_identical(found, kind, way):
@@ -91,6 +93,7 @@ def test_two_ranks_stay_identical(found, kind, way):
     assert one == other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"unit"}))  # norms of halves are not those of the whole
 def test_two_ranks_do_what_one_does_with_the_whole_batch(found, kind):
     for one, other in zip(train(kind, "call", 0, 1), found[0][f"{kind} call"], strict=True):
@@ -102,6 +105,17 @@ def test_alone_nothing_is_exchanged():
     positions, same = across_ranks([0, 2], values, tasks=3)
     assert same is values
     assert positions == [0, 2]
+
+
+def test_each_task_is_averaged_over_the_ranks_it_is_on(monkeypatch):
+    def add_the_other_rank(sums):
+        sums += torch.tensor([[0.0, 4.0, 7.0], [0.0, 1.0, 1.0]])
+
+    monkeypatch.setattr(ranks, "ranks", lambda: 2)
+    monkeypatch.setattr(ranks.distributed, "all_reduce", add_the_other_rank)
+    positions, means = across_ranks([2], torch.tensor([3.0]), tasks=3)
+    assert positions == [1, 2]
+    assert means.tolist() == [4.0, 5.0]
 
 
 def test_taking_is_by_position():

@@ -96,7 +96,7 @@ def _steps(
             problem.move(step + 1)
             with torch.no_grad():
                 balancer.after_step(dict(problem.losses()) | dict.fromkeys(absent))
-        if step % 4 == 3:
+        if step % 2 == 1:
             balancer.epoch_end()
         yield found
 
