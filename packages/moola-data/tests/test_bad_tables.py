@@ -46,9 +46,11 @@ cells = st.one_of(
     st.sampled_from(
         [np.nan, np.inf, -np.inf, 0.0, -0.0, -1.0, 5e-324, 1.7e308, 10**400, -(2**63), 2**64, 2**53 + 1]
     ),
-    st.sampled_from([None, pd.NA, pd.NaT, "", " ", "12", "NaN", "1e5", "nan ", b"1", True]),
-    st.sampled_from([decimal.Decimal("NaN"), decimal.Decimal("1e-400"), fractions.Fraction(1, 3), 1j]),
-    st.sampled_from([np.float32(3), np.int8(-1), np.bool_(True), np.datetime64("NaT")]),
+    st.sampled_from([None, pd.NA, pd.NaT, "", " ", "12", "NaN", "1e5", "nan ", b"1", True, [], {}, (1,)]),
+    st.sampled_from([decimal.Decimal("sNaN"), decimal.Decimal("1e-400"), fractions.Fraction(1, 3), 1j]),
+    st.sampled_from(
+        [np.float32(3), np.int8(-1), np.bool_(True), np.datetime64("NaT"), np.timedelta64(1, "s")]
+    ),
     st.floats(),
     st.integers(),
     st.text(max_size=4),
@@ -67,7 +69,9 @@ moments = st.one_of(
     st.timedeltas(),
     st.text(max_size=12),
 )
-symbols = st.sampled_from(["A", "B", "a", "A ", "", " ", "NA", None, np.nan, pd.NA, 3, 3.0, "3", True])
+symbols = st.sampled_from(
+    ["A", "B", "a", "A ", "", " ", "NA", None, np.nan, pd.NA, 3, 3.0, "3", True, ("x",), []]
+)
 numpy_kinds = [
     "float16",
     "float32",
@@ -250,7 +254,7 @@ def is_valid(bars) -> bool:
         and (np.diff(bars.symbol) >= 0).all()
         and (np.diff(bars.segment) >= 0).all()
         and (np.diff(bars.segment)[~same] == 1).all()
-        and set(bars.symbol) <= set(range(len(bars.symbols)))
+        and set(bars.symbol) == set(range(len(bars.symbols)))
     )
 
 
@@ -290,7 +294,7 @@ def holds_for_table(frame, how) -> None:
         assert len(found) == 0
         assert len(bars) == rows
         assert is_valid(bars)
-    for repair in ("clip",):
+    for repair in ("clip", "drop"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BarsRepaired)
             bars, error = made(make_bars, frame, repair=repair, **how)

@@ -80,6 +80,7 @@ def test_the_index_serves_as_time():
         ("low", -3.0, "price <= 0"),
         ("close", "12", "not a number"),
         ("close", True, "not a number"),
+        ("close", np.timedelta64(3, "s"), "not a number"),
         ("high", 1.0, "high < low"),
         ("high", 1.0, "high < max(open, close)"),
         ("low", 500.0, "low > min(open, close)"),
@@ -189,6 +190,21 @@ def test_repair_is_done_only_when_asked_and_is_reported():
     assert set(caught[0].message.violations["row"]) == {2}
     with pytest.warns(BarsRepaired, match="1 row dropped"):
         assert make_bars(frame, repair="drop").close.tolist() == frame["close"].drop(2).tolist()
+
+
+def test_dropped_rows_leave_symbols_in_the_order_of_their_first_appearance():
+    frame = table().assign(
+        symbol=["A", "B", "B", "A", "A", "C"], open=[np.nan, *table()["open"][1:-1], np.nan]
+    )
+    with pytest.warns(BarsRepaired, match="2 rows dropped"):
+        bars = make_bars(frame, repair="drop")
+    assert bars.symbols == ("B", "A")
+    assert bars.symbol.tolist() == bars.segment.tolist() == [0, 0, 1, 1]
+    assert bars.close.tolist() == frame["close"].iloc[1:5].tolist()
+
+
+def test_a_symbol_that_is_no_name_is_refused():
+    assert rules(table().assign(symbol=[*"AAA", ["A"], *"AA"])) == {(3, "missing symbol")}
 
 
 def test_what_a_repair_cannot_cure_is_refused_by_the_users_row():

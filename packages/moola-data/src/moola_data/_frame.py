@@ -124,6 +124,7 @@ def read_frame(
     for name in barrier_names(segment_column):
         values = column([name], name)
         if values is not None:
+            values = values.mask(_strange(values), values.map(str))
             reading.barrier.append(pd.factorize(values)[0].astype(np.int64))
     if n == 0:
         reading.refuse([TABLE], "no rows", ["0"])
@@ -140,12 +141,21 @@ def _plain(values: pd.Series) -> pd.Series:
     return plain
 
 
+def _strange(values: pd.Series) -> npt.NDArray[np.bool_]:
+    """Marks what pandas cannot compare in a column of objects, such as lists and signalling NaN."""
+    if values.dtype != np.dtype(object):
+        return np.zeros(len(values), bool)
+    plain = (str, numbers.Real, datetime.date, type(None), type(pd.NA))
+    return np.array([not isinstance(value, plain) for value in values], bool)
+
+
 def _symbols(values: pd.Series, reading: Reading) -> None:
     """Numbers the symbols by their first appearance."""
-    codes, names = pd.factorize(values)
+    named = values.mask(_strange(values))
+    codes, names = pd.factorize(named)
     empty = [name for name in names if str(name).strip() == ""]  # in a CSV a missing symbol is an empty text
     if empty:
-        codes, names = pd.factorize(values.mask(values.isin(empty)))
+        codes, names = pd.factorize(named.mask(named.isin(empty)))
     missing = np.flatnonzero(codes < 0)
     reading.refuse(missing, "missing symbol", values.iloc[missing].tolist())
     reading.symbol = codes.astype(np.int32)
@@ -167,7 +177,8 @@ def _numbers(values: pd.Series, name: str, reading: Reading) -> npt.NDArray[np.f
         reading.refuse([TABLE], "not a number", [f"{name} is {kind}"])
         return prices
     for row, value in enumerate(values):
-        if isinstance(value, numbers.Real | decimal.Decimal) and not isinstance(value, bool):
+        number = isinstance(value, numbers.Real | decimal.Decimal)
+        if number and not isinstance(value, bool | np.timedelta64):  # numpy calls a length of time a number
             prices[row] = _float(value)
         else:
             refused[row] = value is not None and value is not pd.NA

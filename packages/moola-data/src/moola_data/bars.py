@@ -144,11 +144,12 @@ def _repair(reading: Reading, cured: pd.DataFrame, repair: Repair) -> tuple[Read
         rest = dataclasses.replace(reading, prices=prices)
         return rest, list_violations(rest)
     kept = np.setdiff1d(np.arange(len(reading.time)), rows)
+    codes, seen = pd.factorize(reading.codes[kept])  # the first row of a symbol may be gone, or all of them
     rest = Reading(
         time=reading.time[kept],
         prices={name: price[kept] for name, price in reading.prices.items()},
-        symbol=reading.codes[kept],
-        symbols=reading.symbols,
+        symbol=codes.astype(np.int32),
+        symbols=tuple(reading.symbols[code] for code in seen),
         barrier=[codes[kept] for codes in reading.barrier],
         written=None if reading.written is None else reading.written.iloc[kept],
         found=[part for part in reading.found if part[0][0] == TABLE],

@@ -34,8 +34,9 @@ class Feature:
         low: Least value it can take.
         high: Greatest value it can take.
         unit: What it is measured in; "1" for a pure number.
-        warmup: Bars at the head of a segment after which the value no longer depends on what was before
-            them: at most 1 % of values do, by more than a thousandth of the range.
+        warmup: Bars at the head of a segment after which the value hardly depends on what was before them:
+            at every later bar at most one cold start in twenty still differs, by more than a thousandth of
+            the range.
         mirror: What it becomes when prices are turned upside down; None where that has no exact form.
         function: Compiled function from the bar's state to the value.
         causal: Whether it uses nothing after its bar.
