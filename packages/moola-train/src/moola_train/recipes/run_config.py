@@ -31,6 +31,7 @@ from moola_models.registry import resolve_head
 from moola_train.config import FitConfig
 
 Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Task = Literal["type", "pointers", "span", "countdown"]
 TASKS: tuple[Task, ...] = ("type", "pointers", "span", "countdown")
@@ -95,6 +96,22 @@ class ModelSection(_Section):
         return self
 
 
+class PretrainSection(_Section):
+    """What the encoder learns before any label is shown."""
+
+    kind: Literal["none", "masked", "contrastive", "rules"] = "none"
+    """Hidden bars to be told; two noisy views of a window to be recognised; the marks of a simple rule."""
+    epochs: Count = 5
+    batch_size: Count = 64
+    learning_rate: Positive = 3e-3
+    pattern: Literal["random", "block", "patch", "runs"] = "runs"
+    ratio: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """Share of the bars that is hidden."""
+    jitter: Annotated[float, Field(gt=0)] = 0.1
+    """Noise added to every bar, in standard deviations of its feature."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
 class DecodingSection(_Section):
     """How spans are decided."""
 
@@ -145,6 +162,7 @@ class RunConfig(_Section):
     fit: FitConfig = FitConfig(
         epochs=40, batch_size=32, learning_rate=3e-3, balancer_learning_rate=0.03, selection="span_loss"
     )
+    pretrain: PretrainSection = PretrainSection()
     decoding: DecodingSection = DecodingSection()
     evaluation: EvaluationSection = EvaluationSection()
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from moola_data.ceiling import Ceiling
+from moola_data.expansion_rule import label_expansions
 from moola_data.features import compute_features
 from moola_data.leaky_random_split import LeakWarning, LeakyRandomSplit
 from moola_data.mirror import with_mirrored
@@ -25,8 +26,8 @@ from moola_data.window_split import WindowSplit
 from moola_train.recipes.run_config import DataSection
 
 Count = Annotated[int, Field(ge=1)]
-FRESH = 1_000_000
-"""Added to a seed: the fresh windows are another draw of the same world."""
+FRESH, FREE = 1_000_000, 2_000_000
+"""Added to a seed: the fresh and the unlabelled windows are other draws of the same world."""
 
 
 class _Source(BaseModel):
@@ -38,6 +39,8 @@ class _Source(BaseModel):
     """Windows of the reported part, of another draw."""
     inner: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the first draw that choices may see."""
+    unlabelled: Annotated[int, Field(ge=0)] = 0
+    """Windows without labels, of a third draw."""
     noise_features: bool = False
     """Replace every feature by independent standard normal numbers."""
 
@@ -49,6 +52,9 @@ class OneExpansionSource(_Source):
     base: Count = 102
     """Underlying windows; the copies make about twice as many more."""
     copies: bool = True
+    slide: Count | None = None
+    """Take windows at every so many bars around each underlying one, as far as they show .3 of its expansion;
+    in place of the copies."""
     limit: Count | None = None
     """Take only so many windows, drawn at random."""
     split: Literal["row", "group"] = "group"
@@ -69,6 +75,17 @@ SOURCES: TypeAdapter[OneExpansionSource | BenchmarkSource] = TypeAdapter(Source)
 """Reads a source from JSON."""
 
 
+class Unlabelled(NamedTuple):
+    """Bars without labels, for pretraining, with what a simple rule says of them."""
+
+    features: npt.NDArray[np.float32]
+    """(N, F)."""
+    starts: npt.NDArray[np.int64]
+    """First bars of windows, (n,)."""
+    rule: Spans
+    """Spans by `moola_data.expansion_rule`, which looks at later bars too."""
+
+
 class Material(NamedTuple):
     """What a trial trains on."""
 
@@ -78,6 +95,8 @@ class Material(NamedTuple):
     span_ceiling: float
     leaked: int
     """Inner windows that share bars with training windows."""
+    unlabelled: Unlabelled | None = None
+    """More bars of the same world, if the source has any."""
 
 
 class _Draw(NamedTuple):
@@ -105,6 +124,8 @@ def material(source: OneExpansionSource | BenchmarkSource, section: DataSection,
     """
     known, fresh = _draws(source, section.length, seed)
     chance = np.random.default_rng([seed, 1])
+    if isinstance(source, OneExpansionSource) and source.slide is not None:
+        known = _slid(known, every=source.slide, length=section.length)
     chosen = np.arange(len(known.starts))
     if isinstance(source, OneExpansionSource) and source.limit is not None:
         chosen = np.sort(chance.permutation(len(chosen))[: source.limit])
@@ -121,6 +142,7 @@ def material(source: OneExpansionSource | BenchmarkSource, section: DataSection,
     reported = renumber_groups(reported, first=int(labelled.group.max()) + 1)
     return Material(
         windows=join(labelled, reported),
+        unlabelled=_unlabelled(source, section, seed=seed),
         bar_ceiling=fresh.ceiling.bar.f1,
         span_ceiling=fresh.ceiling.span.f1,
         leaked=leaked,
@@ -131,7 +153,10 @@ def _draws(source: OneExpansionSource | BenchmarkSource, length: int, seed: int)
     if isinstance(source, OneExpansionSource):
         ones = (
             one_expansion(n, seed=drawn, copies=copies, length=length, snr=source.snr, signal=source.signal)
-            for n, drawn, copies in ((source.base, seed, source.copies), (source.fresh, seed + FRESH, False))
+            for n, drawn, copies in (
+                (source.base, seed, source.copies and source.slide is None),
+                (source.fresh, seed + FRESH, False),
+            )
         )
         known, fresh = (_Draw(d.bars, d.spans, d.starts, d.group, d.ceiling) for d in ones)
         return known, fresh
@@ -143,6 +168,39 @@ def _draws(source: OneExpansionSource | BenchmarkSource, length: int, seed: int)
         _Draw(first.bars, first.spans, first.starts, first.group, first.ceiling),
         _Draw(second.bars, second.truth, second.starts, second.group, second.ceiling),
     )
+
+
+def _slid(draw: _Draw, *, every: int, length: int) -> _Draw:
+    """Windows around each underlying one, in its group, that show at least .3 of its expansion."""
+    half = length // 2
+    offsets = np.arange(-(half // every) * every, half + 1, every)
+    starts = (draw.starts[:, None] + offsets).ravel()
+    first = np.searchsorted(draw.spans.start, draw.starts)  # each underlying window holds one, in order
+    start, end = (np.repeat(x[first], len(offsets)) for x in (draw.spans.start, draw.spans.end))
+    shown = np.minimum(end, starts + length - 1) - np.maximum(start, starts) + 1
+    kept = shown >= 0.3 * (end - start + 1)
+    return draw._replace(starts=starts[kept], group=np.repeat(draw.group, len(offsets))[kept])
+
+
+def _unlabelled(
+    source: OneExpansionSource | BenchmarkSource, section: DataSection, *, seed: int
+) -> Unlabelled | None:
+    if not source.unlabelled:
+        return None
+    if isinstance(source, OneExpansionSource):
+        drawn = one_expansion(
+            source.unlabelled, seed=seed + FREE, length=section.length, snr=source.snr, signal=source.signal
+        )
+        bars, starts = drawn.bars, drawn.starts
+    else:
+        stream = benchmark(
+            source.unlabelled, seed=seed + FREE, length=section.length, snr=source.snr, signal=source.signal
+        )
+        bars, starts = stream.bars, stream.starts
+    features = compute_features(bars, section.feature_set).values
+    if source.noise_features:
+        features = np.random.default_rng([seed, 3]).standard_normal(features.shape, dtype=np.float32)
+    return Unlabelled(features, starts, label_expansions(bars))
 
 
 def _parts(

@@ -15,6 +15,7 @@ from moola_eval.threshold import choose_threshold
 from moola_train.fit import FitResult, fit
 from moola_train.recipes.answers import Answers, answers_of
 from moola_train.recipes.experiment import Experiment, experiment
+from moola_train.recipes.pretraining import pretrain
 from moola_train.recipes.run_config import RunConfig
 from moola_train.recipes.scoring import predictions
 from moola_train.recipes.sigmas import Sigmas
@@ -46,6 +47,11 @@ def trial(
     config = seeded(RunConfig.model_validate(run), seed)
     drawn = material(SOURCES.validate_python(source), config.data, seed=seed)
     made = experiment(drawn.windows, config)
+    if config.pretrain.kind != "none":
+        if drawn.unlabelled is None:
+            raise ValueError("source.unlabelled: want windows to pretrain on, got 0")
+        features, starts, rule = drawn.unlabelled
+        pretrain(made.model, features, starts, config, rule=rule)
     fitted = fit(
         made.model,
         made.data,
@@ -81,6 +87,7 @@ def seeded(config: RunConfig, seed: int) -> RunConfig:
         update={
             "model": config.model.model_copy(update={"seed": seed}),
             "fit": config.fit.model_copy(update={"seed": seed, "threads": 1}),
+            "pretrain": config.pretrain.model_copy(update={"seed": seed}),
             "evaluation": config.evaluation.model_copy(update={"seed": seed}),
         }
     )
