@@ -1,0 +1,18 @@
+"""Two seeds of the job at once, each in a process of its own."""
+
+import multiprocessing.pool
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from train_seeds_one import VERSIONS, pool, seed
+
+__all__ = ["VERSIONS"]
+
+
+def prepare() -> multiprocessing.pool.Pool:
+    return pool(2)
+
+
+def once(made: multiprocessing.pool.Pool) -> None:
+    made.map(seed, [0, 1], chunksize=1)
