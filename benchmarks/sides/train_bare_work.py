@@ -1,4 +1,4 @@
-"""100 epochs of the hand-written loop with the work of a run: validation, span F1, a CSV line, a checkpoint."""
+"""100 epochs of the hand-written loop with validation, span F1, a CSV line and a checkpoint each."""
 
 import os
 import sys
@@ -22,8 +22,8 @@ def once(state: tuple) -> None:
     x, targets = state
     model = Model()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    inner = {name: t[TRAIN:] for name, t in targets.items()}
-    with tempfile.TemporaryDirectory() as folder, open(f"{folder}/records.csv", "w") as records:
+    inner = {task: t[TRAIN:] for task, t in targets.items()}
+    with tempfile.TemporaryDirectory() as name, (Path(name) / "records.csv").open("w") as records:
         for epoch in range(100):
             bare_epoch(model, optimizer, x, targets, epoch)
             model.eval()
@@ -33,8 +33,9 @@ def once(state: tuple) -> None:
             records.write(f"{epoch},{row[0]},{row[1]}\n")
             records.flush()
             content = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}
-            with open(f"{folder}/new.pt", "wb") as file:
+            new = Path(name) / "new.pt"
+            with new.open("wb") as file:
                 torch.save(content, file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(f"{folder}/new.pt", f"{folder}/last.pt")
+            new.replace(new.with_name("last.pt"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-import lightning as L
+import lightning
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader, TensorDataset
@@ -18,7 +18,7 @@ from train_job import BATCH, INNER, TASKS, TRAIN, Model, examples, span_f1, tota
 VERSIONS = ["lightning", "torch"]
 
 
-class Job(L.LightningModule):
+class Job(lightning.LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.model = Model()
@@ -49,7 +49,7 @@ def once(state: tuple) -> None:
         for part in (slice(None, TRAIN), slice(TRAIN, None))
     ]
     with tempfile.TemporaryDirectory() as folder:
-        trainer = L.Trainer(
+        trainer = lightning.Trainer(
             max_epochs=100,
             accelerator="cpu",
             enable_progress_bar=False,

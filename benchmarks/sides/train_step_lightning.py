@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-import lightning as L
+import lightning
 from torch.utils.data import DataLoader, TensorDataset
 from train_step_job import BATCH, EPOCHS, Tiny, examples, total_loss
 
 VERSIONS = ["lightning", "torch"]
 
 
-class Job(L.LightningModule):
+class Job(lightning.LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.model = Tiny()
@@ -36,7 +36,7 @@ def prepare() -> tuple:
 
 def once(state: tuple) -> None:
     x, targets = state
-    trainer = L.Trainer(
+    trainer = lightning.Trainer(
         max_epochs=EPOCHS,
         accelerator="cpu",
         enable_progress_bar=False,
