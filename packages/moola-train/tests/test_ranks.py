@@ -157,3 +157,15 @@ def test_rank_that_fails_ends_the_others(tmp_path):
     assert codes == [1, 1]
     assert "IndexError" in said[1]
     assert "rank 0: " in said[0]
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_same_run(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(textwrap.dedent(WORKER))
+    (tmp_path / "out").mkdir()
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    job = [str(script), str(Path(__file__).parent), str(tmp_path / "out"), "sigmas", "plain"]
+    subprocess.run([*launcher, *job], check=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    launched = torch.load(tmp_path / "out" / "sigmas 1.pt", weights_only=True)
+    assert torch.equal(launched, weights(tmp_path / "own", "sigmas")["sigmas", 0])
