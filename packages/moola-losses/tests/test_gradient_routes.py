@@ -227,6 +227,23 @@ def test_hooks_see_one_backward_pass_at_a_representation():
         assert sorted(seen) == sorted(n for n, _ in net.named_parameters())
 
 
+@every_heads
+@pytest.mark.parametrize("refresh", [True, False])
+def test_no_two_gradients_share_memory(heads, refresh):
+    """A sum hands one gradient to both its terms; clipping it in place would then scale it twice."""
+    one, other = (nn.Parameter(torch.ones(3, dtype=torch.float64)) for _ in range(2))
+    own, twin = (nn.Parameter(torch.ones(3, dtype=torch.float64)) for _ in range(2))
+    losses = {t: ((one + other) * (own + twin)).sum() * k for k, t in enumerate(TASKS, 1)}
+    balancer = Fixed([1.0] * 4, heads=heads)
+    balancer.last.fill_(1.0)
+    balancer.backward(losses, shared=[one, other], refresh=refresh)
+    leaves = [one, other, own, twin]
+    before = [p.grad.clone() for p in leaves]
+    for p in leaves:
+        p.grad.mul_(0.5)
+    assert all(torch.equal(p.grad, g / 2) for p, g in zip(leaves, before, strict=True))
+
+
 def test_frozen_shared_parameters_are_left_alone():
     net = Net()
     net.encoder[0].weight.requires_grad_(False)

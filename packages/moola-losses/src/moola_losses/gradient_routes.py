@@ -97,7 +97,8 @@ class ParameterRoute:
             found = gradients_of(self._losses, self._own, plain, retain_graph=True) if self._own else []
             found += gradients_of(self._losses, self._shared, scaled, retain_graph=self._retain)
         for leaf, gradient in zip(leaves, mean_over_ranks(found), strict=True):
-            add_to_grad(leaf, gradient)
+            # The engine may give one tensor, or one number shown many times, as several leaves' gradients.
+            add_to_grad(leaf, gradient.clone(memory_format=torch.contiguous_format))
 
 
 class RepresentationRoute:
