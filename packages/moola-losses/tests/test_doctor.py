@@ -340,6 +340,28 @@ def test_a_solved_task_is_not_starved():
     assert faults(doctor.report(), "b") == []
 
 
+def test_losses_and_constants_of_zero_and_negative_coefficients_are_no_trouble():
+    shared = torch.zeros(2, requires_grad=True)
+    doctor = Doctor(("a", "b"), every=1, constants={"a": 0.0, "b": 1.0})
+    doctor.observe({"a": shared[0], "b": shared[1]}, shared=[shared], coefficients={"a": -2.0})
+    report = doctor.report()
+    assert report.verdicts == ()
+    assert (report.tasks["a"].coefficient, report.norm_ratio) == (pytest.approx(2), pytest.approx(2))
+    assert math.isnan(report.tasks["a"].against_constant)
+    assert report.tasks["b"].against_constant == 0
+
+
+def test_infinite_numbers_go_to_json_and_back(tmp_path):
+    shared, losses, doctor = two()
+    for _ in range(3):  # the same gradient again and again is signal without noise
+        doctor.observe(losses, shared=[shared])
+    report = doctor.report()
+    assert report.tasks["a"].signal_to_noise > 1e4
+    endless = report.model_copy(update={"condition": math.inf})
+    endless.save(tmp_path / "record.json")
+    assert DoctorReport.load(tmp_path / "record.json").condition == math.inf
+
+
 def test_an_absent_task_leaves_the_others_alone():
     shared, losses, doctor = two()
     doctor.observe({"a": losses["a"], "b": None}, shared=[shared])

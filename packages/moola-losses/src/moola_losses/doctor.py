@@ -22,7 +22,8 @@ class Doctor:
 
     It only looks: gradients, ``.grad``, random numbers and the graph stay as they are, so a watched run is
     bitwise the run without it. A measured step costs about one more walk through the graph a task; the others
-    cost nothing but, right after a measured one, a subtraction of parameters.
+    cost nothing but, right after a measured one, a subtraction of parameters. In a data-parallel run every
+    process measures its own part of the batch.
 
     Args:
         tasks: Names, all different.
@@ -103,7 +104,7 @@ class Doctor:
                 through the heads instead of the whole network. Norms are then as good a guide; cosines,
                 signal and harm are left out: those of the representation say little about parameters'.
             outputs: What each loss was computed from, with graph, by task: shows reduction and slope cap.
-            coefficients: What the balancer multiplies each loss by; 1 where left out.
+            coefficients: What the balancer multiplies each loss by, its ``coefficients()``; 1 where left out.
             floors: Of this batch, instead of those of the constructor.
             constants: Of this batch, likewise.
 

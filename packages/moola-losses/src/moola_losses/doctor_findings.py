@@ -53,7 +53,7 @@ def find(
         tasks=by_task,
         pairs=pairs,
         norm_ratio=max(live) / min(live) if live else math.nan,
-        drift=_drift(norms * coefficients),
+        drift=_drift(norms * np.abs(coefficients)),
         condition=_condition(gramians * coefficients[:, :, None] * coefficients[:, None, :]),
         thresholds=thresholds,
         verdicts=(),
@@ -75,9 +75,10 @@ def _tasks(
     losses = np.array([o.losses for o in observations])
     floors = np.array([o.floors for o in observations])
     recent = slice(-max(1, min(3, len(observations))), None)
-    against = losses[recent] / np.array([o.constants for o in observations])[recent]
+    constants = np.array([o.constants for o in observations])
+    against = losses[recent] / np.where(constants > 0, constants, np.nan)[recent]
     loss, norm = _mean(losses), _geometric(norms)
-    coefficient = _geometric(coefficients)
+    coefficient = _geometric(np.abs(coefficients))
     reducible = _mean(np.where(losses != 0, (losses - floors) / np.where(losses != 0, losses, 1), np.nan))
     value_share, norm_share = _share(np.abs(coefficient * loss)), _share(coefficient * norm)
     signal = _signal(norms, np.array([o.repeats for o in observations]))
@@ -98,6 +99,7 @@ def _tasks(
             loss_share=value_share[k],
             floor=_mean(np.where(np.isnan(losses), np.nan, floors))[k],
             reducible_share=reducible[k],
+            constant=_mean(constants)[k],
             against_constant=_mean(against)[k],
             coefficient=coefficient[k],
             gradient_norm=norm[k],

@@ -94,8 +94,9 @@ class TaskReport(_Frozen):
         loss_share: Of the sum of all, each times its coefficient. It says little: see `gradient_share`.
         floor: Least value it can reach.
         reducible_share: (loss - floor) / loss.
-        against_constant: Loss of the last observations over that of the best constant output.
-        coefficient: What the total multiplies the loss by, geometric mean.
+        constant: What the best constant output reaches.
+        against_constant: Loss of the last observations over that.
+        coefficient: What the total multiplies the loss by, geometric mean of the size.
         gradient_norm: At the shared place, before the coefficient, geometric mean.
         gradient_share: Of the sum of all norms, each times its coefficient.
         head_norm: Norm of the gradient by the head's own parameters.
@@ -113,6 +114,7 @@ class TaskReport(_Frozen):
     loss_share: float
     floor: float
     reducible_share: float
+    constant: float
     against_constant: float
     coefficient: float
     gradient_norm: float

@@ -190,8 +190,7 @@ def _starved(report: DoctorReport) -> Iterator[Verdict]:
     weighted = {t: r.coefficient * r.gradient_norm for t, r in report.tasks.items()}
     most = max(weighted, key=lambda task: weighted[task] if weighted[task] > 0 else -1.0)
     for task, found in report.tasks.items():
-        constant = found.loss / found.against_constant
-        solved = found.loss - found.floor < report.thresholds.solved * constant
+        solved = found.loss - found.floor < report.thresholds.solved * found.constant
         if weighted[task] > 0 and not solved and weighted[most] > limit * weighted[task]:
             ratio = weighted[most] / weighted[task]
             words = (
