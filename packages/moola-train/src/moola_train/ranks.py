@@ -45,8 +45,8 @@ class Ranks:
         """Returns whether the flag is set on any rank."""
         return flag
 
-    def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Adds every parameter's gradient up over the ranks.
+    def sum_gradients(self, parameters: Sequence[nn.Parameter], *, mean: bool = False) -> None:
+        """Adds every parameter's gradient up over the ranks, or takes their mean.
 
         A parameter without a gradient on all ranks has none afterwards; where another rank has one, a missing
         one counts as 0.
@@ -87,7 +87,7 @@ class ProcessRanks(Ranks):
         self._together(lambda: dist.all_reduce(found, dist.ReduceOp.MAX))
         return bool(found)
 
-    def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+    def sum_gradients(self, parameters: Sequence[nn.Parameter], *, mean: bool = False) -> None:
         """Adds every parameter's gradient up, in one message for each type of number."""
         trained = [p for p in parameters if p.requires_grad]
         if not trained:
@@ -99,6 +99,7 @@ class ProcessRanks(Ranks):
             alike = [p for p in taking_part if p.dtype == kind]
             found = [torch.zeros_like(p) if p.grad is None else p.grad for p in alike]
             flat = self.sum(torch.cat([g.reshape(-1) for g in found]))
+            flat = flat / self.size if mean else flat
             for parameter, part in zip(alike, flat.split([p.numel() for p in alike]), strict=True):
                 parameter.grad = part.view_as(parameter)
 

@@ -97,6 +97,8 @@ class Run:
             # The kill may have come between the checkpoint and its pointer.
             value = training.best_value
             self.folder.mark_best(self._best_name(), metric=self.config.selection, value=value)
+        if training.batch == 0:  # nor may the tidying up after that checkpoint have been done
+            self.folder.prune(keep_every=self.config.keep_every, best=training.best_epoch)
 
     def to_the_end(self) -> None:
         """Runs the epochs that are left, then puts the asked-for weights into the model."""

@@ -17,7 +17,7 @@ class SharedNorms(Callback):
 
     Measured on the first batch of every `every`-th epoch, of the raw loss, before any balancer; a task costs
     one backward pass there. A task whose norm is 0 twice in a row is dead, which is announced: nothing that
-    it does reaches what the tasks share. Under several ranks it is the norm of the first rank's share.
+    it does reaches what the tasks share. Under several ranks it is that of the first rank's part.
 
     Args:
         shared: Shell-style patterns over parameter names; each has to match something.

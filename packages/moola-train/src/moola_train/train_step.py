@@ -93,7 +93,7 @@ def train_step(
         _backing_off(training, mark, lambda: _backward(training, batch, graph, start))
         coefficients = slopes if training.loss_scale is None else slopes / training.loss_scale.value
         judged = coefficients
-    training.ranks.sum_gradients(training.model_parameters)
+    training.ranks.sum_gradients(training.model_parameters, mean=training.needs.space is not None)
 
     scale = training.loss_scale
     gradients = [p.grad for p in training.parameters if p.grad is not None]
@@ -194,11 +194,12 @@ def _alive(
 ) -> dict[str, Tensor]:
     """Returns the losses of the present tasks with their graph.
 
-    Their values are those of the whole batch; their gradients are this rank's share of it, so that the sum
-    over the ranks is the gradient.
+    Their values are those of the whole batch. Their gradients come from this rank's part of it, so scaled that
+    the mean over the ranks is the gradient: what balancers expect that know data-parallel training.
     """
     shares = live / divisor
     if training.ranks.size > 1:
+        shares = shares * training.ranks.size
         shares = shares + (losses - shares.detach())
     return _named(training, shares, present)
 

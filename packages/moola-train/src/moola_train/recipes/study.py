@@ -124,7 +124,7 @@ class Study(_Section):
         listed: list[tuple[str, int, dict[str, JsonValue]]] = []
         for variant in self.chosen(quick=quick):
             run = merged(merged(base, self.run), variant.run)
-            source = merged(self.source, variant.source)
+            source = variant.source if "kind" in variant.source else merged(self.source, variant.source)
             if quick:
                 run, source = merged(run, self.quick.run), merged(source, self.quick.source)
             listed += [
