@@ -73,8 +73,8 @@ class DualCone(nn.Module):
     """A gradient balancer in the manner of UPGrad: no task's gradient points against the common step.
 
     Each task's gradient is projected onto the cone of directions that hurt no task; for two tasks the
-    projection has a closed form. With several ranks, what decides is added up over them, and ``.grad`` gets
-    this rank's share, so that the sum over the ranks is the gradient.
+    projection has a closed form. With several ranks, what decides is averaged over them, and ``.grad`` gets
+    a part whose mean over the ranks is the gradient.
     """
 
     needs_shared = True
@@ -98,6 +98,7 @@ class DualCone(nn.Module):
         many = torch.distributed.is_initialized()
         if many and self.space == "parameters":
             torch.distributed.all_reduce(jacobian)
+            jacobian /= torch.distributed.get_world_size()
         gram = jacobian @ jacobian.T
         if many and self.space == "representation":
             torch.distributed.all_reduce(gram)

@@ -264,6 +264,16 @@ def test_periodic_best_and_latest_checkpoints_stay(small, tmp_path):
     assert pointer == {"schema_version": 1, "checkpoint": "epoch_0003", "metric": "x", "value": 3.0}
 
 
+def test_kill_before_the_tidying_up_leaves_nothing_behind_after_resume(small, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "prune", lambda self, **which: None)
+        fit(small.model(), small.data(), small.tasks, None, small.config(), folder=tmp_path)
+    assert len(list(tmp_path.glob("checkpoints/epoch_*"))) == 5
+    fit(small.model(), small.data(), small.tasks, None, small.config(), folder=tmp_path, resume=True)
+    best = best_checkpoint(tmp_path).name
+    assert {p.name for p in tmp_path.glob("checkpoints/epoch_*")} == {best, "epoch_0004"}
+
+
 def test_stale_temporaries_are_swept(small, tmp_path):
     fit(small.model(), small.data(), small.tasks, None, small.config(epochs=1), folder=tmp_path)
     stale = tmp_path / "checkpoints" / ".tmp-epoch_0002"

@@ -194,8 +194,8 @@ def _alive(
 ) -> dict[str, Tensor]:
     """Returns the losses of the present tasks with their graph.
 
-    Their values are those of the whole batch. Their gradients come from this rank's part of it, so scaled that
-    the mean over the ranks is the gradient: what balancers expect that know data-parallel training.
+    Their values are those of the whole batch. Their gradients come from this rank's part of it, so scaled
+    that the mean over the ranks is the gradient: what balancers expect that know data-parallel training.
     """
     shares = live / divisor
     if training.ranks.size > 1:
