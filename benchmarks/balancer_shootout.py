@@ -157,13 +157,14 @@ def rows() -> dict[str, dict[str, object]]:
     """Returns settings by the name of the row."""
     found: dict[str, dict[str, object]] = {}
     for kind in BUILT_IN:
-        if kind == "origin_z_score":  # gives no gradient
+        if kind in ("origin_z_score", "every"):  # the first gives no gradient, the second is below
             continue
         settings: dict[str, object] = {"kind": kind}
         balancer: Balancer = resolve_balancer(settings).build(TASKS)
-        where = "gradients" if isinstance(balancer, GradientBalancer) or kind == "every" else "losses"
+        where = "gradients" if isinstance(balancer, GradientBalancer) else "losses"
         found[f"{kind} ({where})"] = settings
     found["mgda of unit gradients (gradients)"] = {"kind": "mgda", "normaliser": "norm"}
+    found["every 10 steps gradscale (gradients)"] = {"kind": "every"}
     found["every 10 steps upgrad (gradients)"] = {"kind": "every", "inner": {"kind": "upgrad"}}
     return found
 
