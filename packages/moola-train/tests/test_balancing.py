@@ -49,6 +49,13 @@ def test_gradient_balancer_that_only_adds_up_equals_the_plain_sum(small, space, 
     assert told == {None}  # it has no coefficients to tell of: undefined, not 1
 
 
+def test_configuration_chooses_the_space_of_a_balancer_that_can_do_both(small):
+    balancer = Scalar("parameters")
+    config = small.config(epochs=1, space="representation")
+    fit(small.model(), small.data(), small.tasks, balancer, config)
+    assert all(shared is None and z.shape[1] == 8 for shared, z, _ in balancer.asked)
+
+
 def test_both_spaces_keep_tasks_from_opposing_and_tell_their_coefficients(small):
     for space in ("parameters", "representation"):
         balancer = small.dual(space=space)

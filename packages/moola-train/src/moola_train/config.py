@@ -73,6 +73,9 @@ class FitConfig(BaseModel):
     shared: tuple[str, ...] = ()
     """Shell-style patterns over the names of the parameters that all tasks share, for balancers that look at
     gradients. None are needed where the model has parameters under ``encoder`` or a method ``encode``."""
+    space: Literal["auto", "parameters", "representation"] = "auto"
+    """Where a balancer compares gradients: at the shared parameters, or at what ``model.encode`` returns,
+    which costs one walk through the encoder instead of one a task. ``auto`` asks the balancer's ``space``."""
     sampling: Sampling = Shuffle()
     """Which examples an epoch goes through; see `moola_train.sampling`."""
 

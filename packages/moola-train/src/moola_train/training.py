@@ -72,6 +72,8 @@ class Training:
         self.plain = isinstance(balancer, PlainSum)
         self.ones = torch.ones(len(self.losses.names), device=device)
         self.needs = needs_of(balancer)
+        if self.needs.space is not None and config.space != "auto":
+            self.needs = self.needs._replace(space=config.space)
         self.shared: Sequence[nn.Parameter] = ()
         """What a balancer that compares gradients of parameters looks at; set before the first step."""
         self.micro_batch_size = config.micro_batch_size
