@@ -13,7 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from moola_train.recipes.run_config import RunConfig, recipe_values
 from moola_train.recipes.study_data import SOURCES
 
-FUNCTION = "moola_train.recipes.trial:trial"
+FUNCTIONS = {
+    "trial": "moola_train.recipes.trial:trial",
+    "proxy_trial": "moola_train.recipes.proxy_trial:proxy_trial",
+}
 Values = dict[str, Any]
 
 
@@ -81,7 +84,10 @@ class Study(_Section):
     name: str
     title: str
     question: str
+    function: Literal["trial", "proxy_trial"] = "trial"
+    """What a trial is: a network's training, or a rule's."""
     recipe: str = "origin"
+    """The configuration that `run` changes; a rule has none."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
     source: Values
     run: Values = {}
@@ -107,7 +113,8 @@ class Study(_Section):
             for variant, _, job in self.jobs(quick=quick):
                 try:
                     SOURCES.validate_python(job["source"])
-                    RunConfig.model_validate(job["run"])
+                    if self.function == "trial":
+                        RunConfig.model_validate(job["run"])
                 except ValidationError as error:
                     lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
                     raise ValueError(f"variant {variant!r}: " + "; ".join(lines)) from None
@@ -120,7 +127,7 @@ class Study(_Section):
 
     def jobs(self, *, quick: bool) -> list[tuple[str, int, dict[str, JsonValue]]]:
         """Lists every trial: its variant, its seed, and its parameters, those of `trial.trial`."""
-        base = recipe_values(self.recipe)
+        base = recipe_values(self.recipe) if self.function == "trial" else {}
         listed: list[tuple[str, int, dict[str, JsonValue]]] = []
         for variant in self.chosen(quick=quick):
             run = merged(merged(base, self.run), variant.run)

@@ -95,6 +95,8 @@ class Material(NamedTuple):
     span_ceiling: float
     leaked: int
     """Inner windows that share bars with training windows."""
+    bars: tuple[Bars, Bars]
+    """Of the first and of the fresh draw; without mirror images the features' rows are these bars."""
     unlabelled: Unlabelled | None = None
     """More bars of the same world, if the source has any."""
 
@@ -146,6 +148,7 @@ def material(source: OneExpansionSource | BenchmarkSource, section: DataSection,
         bar_ceiling=fresh.ceiling.bar.f1,
         span_ceiling=fresh.ceiling.span.f1,
         leaked=leaked,
+        bars=(known.bars, fresh.bars),
     )
 
 

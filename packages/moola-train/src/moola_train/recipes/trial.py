@@ -7,20 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 from pydantic import JsonValue
 
-from moola_data.window_subset import part
-from moola_eval.bars import bar_f1
-from moola_eval.evaluation import evaluate
-from moola_eval.schema import EvalInput, Prediction, Report, Truth
+from moola_eval.schema import Truth
 from moola_eval.threshold import choose_threshold
 from moola_train.fit import FitResult, fit
-from moola_train.recipes.answers import Answers, answers_of
-from moola_train.recipes.experiment import Experiment, experiment
+from moola_train.recipes.answers import answers_of
+from moola_train.recipes.experiment import experiment
 from moola_train.recipes.pretraining import pretrain
 from moola_train.recipes.run_config import RunConfig
-from moola_train.recipes.scoring import predictions
 from moola_train.recipes.sigmas import Sigmas
-from moola_train.recipes.study_data import SOURCES, Material, material
+from moola_train.recipes.study_data import SOURCES, material
 from moola_train.recipes.task_pull import TaskPull
+from moola_train.recipes.trial_numbers import reported_numbers
 from moola_train.records import WALL_CLOCK
 
 EPOCHS = (1, 5, 10, 20, 50, 100, 200)
@@ -65,7 +62,6 @@ def trial(
     found = answers_of(
         made.model, made.data, np.flatnonzero(drawn.windows.split == 2), config.data, config.decoding
     )
-    report = _report(made, found, chosen.threshold, drawn, config)
     numbers: dict[str, JsonValue] = {
         "epochs": fitted.epochs,
         "best_epoch": fitted.best_epoch,
@@ -77,7 +73,7 @@ def trial(
         "completed": float(fitted.epochs == config.fit.epochs or fitted.stopped == "patience"),
         "undefined_losses": sum(r.value is None and r.name == "loss" for r in fitted.records),
     }
-    numbers |= _reported(report) | _half(made, found) | _series(fitted)
+    numbers |= reported_numbers(drawn, found, chosen.threshold, seed=seed) | _series(fitted)
     return numbers
 
 
@@ -91,43 +87,6 @@ def seeded(config: RunConfig, seed: int) -> RunConfig:
             "evaluation": config.evaluation.model_copy(update={"seed": seed}),
         }
     )
-
-
-def _report(made: Experiment, found: Answers, threshold: float, drawn: Material, config: RunConfig) -> Report:
-    return evaluate(
-        EvalInput(
-            prediction=Prediction.model_validate(
-                predictions(found, starts=made.test.starts, group=made.test.group, threshold=threshold)
-            ),
-            truth=Truth.model_validate(made.test),
-        ),
-        seed=config.evaluation.seed,
-        train_truth=Truth.model_validate(part(drawn.windows, "train")),
-        ceiling={"span_f1": drawn.span_ceiling, "bar_f1": drawn.bar_ceiling},
-        resamples=0,  # the interval of a study is over its seeds, each with fresh windows
-    )
-
-
-def _reported(report: Report) -> dict[str, JsonValue]:
-    numbers: dict[str, JsonValue] = {"positive_share": report.data.positive_rate}
-    for metric in report.metrics:
-        numbers[f"test/{metric.name}"] = float(metric.value)
-        if metric.strongest_null is not None:
-            numbers[f"null/{metric.name}"] = float(metric.nulls[metric.strongest_null])
-            numbers[f"skill/{metric.name}"] = float(metric.skill)
-        numbers[f"ceiling/{metric.name}"] = float(metric.ceiling)
-    return numbers
-
-
-def _half(made: Experiment, found: Answers) -> dict[str, JsonValue]:
-    """What the brief looked at: bars at one half, without a threshold of its own."""
-    inside = np.asarray(made.test.targets["span"], np.float32) > 0.5
-    outcome = bar_f1(inside, found.probability > 0.5)
-    return {
-        "test/half_bar_f1": float(np.nan_to_num(outcome.value)),
-        "test/largest_probability": float(found.probability.max()),
-        "test/marked_share": float((found.probability > 0.5).mean()),
-    }
 
 
 def _series(fitted: FitResult) -> dict[str, JsonValue]:

@@ -1,0 +1,56 @@
+"""What a trial tells of the reported part: every metric beside its strongest null, skill and ceiling."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import JsonValue
+
+from moola_data.window_subset import part
+from moola_eval.bars import bar_f1
+from moola_eval.evaluation import evaluate
+from moola_eval.schema import EvalInput, Prediction, Truth
+from moola_train.recipes.answers import Answers
+from moola_train.recipes.scoring import predictions
+from moola_train.recipes.study_data import Material
+
+
+def reported_numbers(drawn: Material, found: Answers, threshold: float, *, seed: int) -> dict[str, JsonValue]:
+    """Scores answers on the fresh windows.
+
+    Args:
+        drawn: The trial's data.
+        found: Answers for the windows of its reported part.
+        threshold: Chosen on the inner part.
+        seed: Of the random chance levels.
+
+    Returns:
+        ``test/NAME``, ``null/NAME``, ``skill/NAME`` and ``ceiling/NAME`` of every metric; and of the bars at
+        one half, without a threshold of their own, as the first system looked at them.
+    """
+    test = part(drawn.windows, "test")
+    report = evaluate(
+        EvalInput(
+            prediction=Prediction.model_validate(
+                predictions(found, starts=test.starts, group=test.group, threshold=threshold)
+            ),
+            truth=Truth.model_validate(test),
+        ),
+        seed=seed,
+        train_truth=Truth.model_validate(part(drawn.windows, "train")),
+        ceiling={"span_f1": drawn.span_ceiling, "bar_f1": drawn.bar_ceiling},
+        resamples=0,  # the interval of a study is over its seeds, each with fresh windows
+    )
+    numbers: dict[str, JsonValue] = {"positive_share": report.data.positive_rate}
+    for metric in report.metrics:
+        numbers[f"test/{metric.name}"] = float(metric.value)
+        if metric.strongest_null is not None:
+            numbers[f"null/{metric.name}"] = float(metric.nulls[metric.strongest_null])
+            numbers[f"skill/{metric.name}"] = float(metric.skill)
+        numbers[f"ceiling/{metric.name}"] = float(metric.ceiling)
+    inside = np.asarray(test.targets["span"], np.float32) > 0.5
+    marked = found.probability > 0.5
+    return numbers | {
+        "test/half_bar_f1": float(np.nan_to_num(bar_f1(inside, marked).value)),
+        "test/largest_probability": float(found.probability.max()),
+        "test/marked_share": float(marked.mean()),
+    }
