@@ -34,3 +34,15 @@ def count_bad(time: Int, open_: Float, high: Float, low: Float, close: Float, sy
         after = i == 0 or time[i] > time[i - 1] or (several and symbol[i] != symbol[i - 1])
         bad += not (price & after & (time[i] != np.iinfo(np.int64).min))
     return bad
+
+
+@numba.njit(
+    numba.boolean(_column(numba.int64), numba.int64, numba.int64, numba.int64, numba.int64[::1]), cache=True
+)
+def scale_ticks(ticks: Int, first: int, last: int, step: int, out: Int) -> bool:
+    """Writes ticks times `step` into `out` and says whether all of them lie in first..last."""
+    inside = True
+    for i in range(len(ticks)):
+        inside &= (ticks[i] >= first) & (ticks[i] < last)
+        out[i] = ticks[i] * step
+    return inside
