@@ -87,9 +87,7 @@ def write_claims(out: Path) -> Path:
 
 def _told(one: Study, *, quick: bool) -> Callable[[SweepRow, int, int], None]:
     begun = time.monotonic()
-    names = {
-        json.dumps(job, sort_keys=True): f"{variant} {seed}" for variant, seed, job in one.jobs(quick=quick)
-    }
+    names = {job_key(job): f"{variant} {seed}" for variant, seed, job in one.jobs(quick=quick)}
 
     def tell(row: SweepRow, done: int, all_: int) -> None:
         minutes = (time.monotonic() - begun) / 60
