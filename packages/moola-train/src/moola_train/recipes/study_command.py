@@ -16,6 +16,7 @@ from moola_train.recipes.provenance import write_text
 from moola_train.recipes.study import Study, load_study, study_names
 from moola_train.recipes.study_run import run_study
 from moola_train.schema import SweepRow
+from moola_train.sweep import job_key
 
 WORK = Path("runs") / "studies"
 OUT = Path("docs") / "studies"
