@@ -43,20 +43,22 @@ def rows_from_texts(texts: Sequence[str], *, width: int, seed: int = 0) -> Tenso
     )
 
 
-def rows_from_ancestors(prefixes: Sequence[Sequence[str]], *, width: int, seed: int = 0) -> Tensor:
-    """Makes rows that are near where accounts share ancestors: each the sum of its prefixes' directions.
+def rows_from_words(words: Sequence[Sequence[str]], *, width: int, seed: int = 0) -> Tensor:
+    """Makes rows that are near where accounts share words: each the sum of its words' fixed directions.
+
+    With an account's ancestors for words, its place in the hierarchy.
 
     Args:
-        prefixes: For each account its ancestors' names and its own: see `code_prefixes`.
+        words: For each account, hashed whole: its ancestors and itself (see `code_prefixes`), its type.
         width: H.
         seed: Of the random directions.
 
     Returns:
         (C, H), rows of length 1.
     """
-    flat = torch.tensor([stable_hash(p) % _BUCKETS for row in prefixes for p in row], dtype=torch.int64)
-    lengths = torch.tensor([0, *(len(row) for row in prefixes)])
-    return functional.normalize(_sum_of_directions(flat, lengths.cumsum(0)[:-1], width=width, seed=seed))
+    flat = torch.tensor([stable_hash(p) % _BUCKETS for row in words for p in row], dtype=torch.int64)
+    lengths = torch.tensor([0, *(len(row) for row in words)])
+    return functional.normalize(_sum_of_directions(flat, lengths.cumsum(0), width=width, seed=seed))
 
 
 def rows_from_vectors(vectors_CD: Tensor, *, width: int, seed: int = 0) -> Tensor:
@@ -84,4 +86,4 @@ def rows_from_vectors(vectors_CD: Tensor, *, width: int, seed: int = 0) -> Tenso
 def _sum_of_directions(ids: Tensor, offsets: Tensor, *, width: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(_BUCKETS, width, generator=generator) / math.sqrt(width)
-    return functional.embedding_bag(ids, directions, offsets, mode="sum")
+    return functional.embedding_bag(ids, directions, offsets, mode="sum", include_last_offset=True)

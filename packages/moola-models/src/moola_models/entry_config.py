@@ -51,7 +51,7 @@ class EntryConfig(BaseModel):
     """On the text's vector, between layers of the GRU and before the readouts."""
     conditioning: Literal["film", "none"] = "film"
     """Whether date, currency and type are looked at."""
-    date_features: int = Field(default=12, ge=0)
+    date_features: int = Field(default=8, ge=0)
     """Columns of the date, of the order of 1 each."""
     currencies: int = Field(default=1, ge=1)
     """Numbers of the currency vocabulary, 0 for unknown included."""

@@ -6,7 +6,7 @@ B entries, T lines, C accounts, H width, K neighbours.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -60,8 +60,6 @@ class EntryModel(nn.Module):
     >>> model(inputs, targets=lines).account.shape
     torch.Size([1, 3, 3])
     """
-
-    config_class: ClassVar[type[EntryConfig]] = EntryConfig
 
     def __init__(self, config: EntryConfig, *, rows: Tensor | None = None, seed: int = 0) -> None:
         super().__init__()

@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar, overload
 
 import torch
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -27,6 +28,8 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from moola_models.config import JadeConfig
+from moola_models.entry_config import EntryConfig
+from moola_models.entry_model import EntryModel
 from moola_models.jade import Jade
 from moola_models.migrations import Saved, migrate
 
@@ -36,10 +39,11 @@ BALANCER = "balancer.safetensors"
 SUMS = "SHA256SUMS"
 
 _JSON_OBJECT = TypeAdapter(dict[str, JsonValue])
+C = TypeVar("C", JadeConfig, EntryConfig)
 
 
 def save_model(
-    model: Jade,
+    model: Jade | EntryModel,
     folder: str | os.PathLike[str],
     *,
     card: Mapping[str, JsonValue] | None = None,
@@ -99,16 +103,38 @@ def save_model(
     return target
 
 
+@overload
 def load_model(
     folder: str | os.PathLike[str],
     *,
+    model: type[Jade] = ...,
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
-) -> Jade:
+) -> Jade: ...
+
+
+@overload
+def load_model(
+    folder: str | os.PathLike[str],
+    *,
+    model: type[EntryModel],
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+) -> EntryModel: ...
+
+
+def load_model(
+    folder: str | os.PathLike[str],
+    *,
+    model: type[Jade] | type[EntryModel] = Jade,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Jade | EntryModel:
     """Reads a model that `save_model` wrote; it comes back in evaluation mode.
 
     Args:
         folder: The model's folder.
+        model: What it has to be, `Jade` or `EntryModel`.
         device: Where its parameters shall lie.
         dtype: Floating type that its floating tensors are turned into; None: as saved.
 
@@ -117,15 +143,20 @@ def load_model(
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is not what was written, or was written by a later schema.
+        ValueError: If a file is not what was written, was written by a later schema or holds another kind
+            of model, or the rows of a catalogue are not those of its configuration.
         TypeError: If `dtype` is no floating type.
     """
     if dtype is not None and not dtype.is_floating_point:
         raise TypeError(f"dtype: want a floating type, got {dtype}")
     source = Path(folder)
     settings, tensors = _read_saved(source)
-    model = Jade(_config_of(source, settings), seed=0)
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    built: Jade | EntryModel
+    if issubclass(model, EntryModel):
+        built = EntryModel(_config_of(source, settings, EntryConfig), seed=0)
+    else:
+        built = Jade(_config_of(source, settings, JadeConfig), seed=0)
+    wanted = {name: tuple(tensor.shape) for name, tensor in built.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if wanted != found:
         differ = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
@@ -134,8 +165,11 @@ def load_model(
             f"{source / 'model.safetensors'}: want {name!r} of shape {wanted.get(name)}, "
             f"got {found.get(name)} ({len(differ)} tensors differ)"
         )
-    model.load_state_dict(tensors, strict=True, assign=True)
-    return model.to(device, dtype).eval()
+    try:
+        built.load_state_dict(tensors, strict=True, assign=True)
+    except ValueError as error:
+        raise ValueError(f"{source / 'model.safetensors'}: {error}") from None
+    return built.to(device, dtype).eval()
 
 
 def load_tensors(folder: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -172,7 +206,9 @@ def load_card(folder: str | os.PathLike[str]) -> dict[str, JsonValue]:
     return _JSON_OBJECT.validate_json(_read_checked(Path(folder))["card.json"])
 
 
-def _contents(model: Jade, card: Mapping[str, JsonValue], balancer: nn.Module | None) -> dict[str, bytes]:
+def _contents(
+    model: Jade | EntryModel, card: Mapping[str, JsonValue], balancer: nn.Module | None
+) -> dict[str, bytes]:
     """Makes the content of every file, by name, the sums last."""
     settings = {
         "schema_version": SCHEMA_VERSION,
@@ -236,9 +272,9 @@ def _parse_tensors(path: Path, content: bytes) -> dict[str, Tensor]:
         raise ValueError(f"{path}: want a safetensors file, got {error}") from None
 
 
-def _config_of(source: Path, settings: Mapping[str, JsonValue]) -> JadeConfig:
+def _config_of(source: Path, settings: Mapping[str, JsonValue], kind: type[C]) -> C:
     try:
-        return JadeConfig.model_validate(settings.get("model"))
+        return kind.model_validate(settings.get("model"))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from moola_models.ngrams import SIZES, ngram_ids, padded
+from moola_models.ngrams import SIZES, Case, Digits, ngram_ids, padded
 
 MODULES: Mapping[str, str] = {
     "ngrams": "moola_models.text_encoders:NgramTextConfig",
@@ -74,9 +74,13 @@ class NgramTextConfig(TextConfig):
     """
 
     kind: Literal["ngrams"] = "ngrams"
-    buckets: int = Field(default=1 << 14, ge=2, lt=1 << 24)
+    buckets: int = Field(default=1 << 15, ge=2, lt=1 << 24)
     """How many numbers n-grams are hashed to; float32 columns hold whole numbers below 2**24 exactly."""
     sizes: tuple[Annotated[int, Field(ge=1)], ...] = SIZES
+    case: Case = "folded"
+    """Whether RENT and Rent share n-grams."""
+    digits: Digits = "shape"
+    """"shape": every digit is a 0."""
     dimension: int = Field(default=128, ge=1)
     """Width of an n-gram's vector."""
     key_size: int = Field(default=128, ge=1)
@@ -100,7 +104,10 @@ class NgramTextConfig(TextConfig):
         Raises:
             TypeError: If a text is no string, with its row.
         """
-        return padded(*ngram_ids(texts, buckets=self.buckets, sizes=self.sizes)).float()
+        ids, offsets = ngram_ids(
+            texts, buckets=self.buckets, sizes=self.sizes, case=self.case, digits=self.digits
+        )
+        return padded(ids, offsets).float()
 
     def build(self, width: int, *, with_keys: bool) -> NgramText:
         """Makes the module."""
@@ -131,8 +138,8 @@ class NgramText(TextEncoder):
         return torch.tanh(self.layer(self.bag(ids_BL)))
 
     def of_bags(self, ids: Tensor, offsets: Tensor) -> Tensor:
-        """Returns the same for bags behind one another: numbers int64 (m,), beginnings int64 (B,)."""
-        return torch.tanh(self.layer(self.bag(ids + 1, offsets)))
+        """Returns the same for bags behind one another: numbers int64 (m,), offsets int64 (B + 1,)."""
+        return torch.tanh(self.layer(self.bag(ids + 1, offsets[:-1])))
 
     @torch.no_grad()
     def key(self, columns_BL: Tensor) -> Tensor:
