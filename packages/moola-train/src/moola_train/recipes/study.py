@@ -67,6 +67,14 @@ class Claim(_Section):
     """What the numbers show instead, said with any verdict but "reproduced"."""
 
 
+class Reference(_Section):
+    """A figure that the brief reports, to stand in the picture."""
+
+    metric: str
+    value: float
+    label: str
+
+
 class Quick(_Section):
     """What `--quick` changes: smaller, one seed, no verdict."""
 
@@ -95,6 +103,7 @@ class Study(_Section):
     """Metrics of the table."""
     picture: tuple[str, ...] = ("test/bar_f1", "test/span_f1")
     """Metrics of the picture, a panel each."""
+    reference: tuple[Reference, ...] = ()
     variant: Annotated[tuple[Variant, ...], Field(min_length=1)]
     claim: tuple[Claim, ...] = ()
     quick: Quick = Quick()

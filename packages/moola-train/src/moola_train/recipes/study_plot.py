@@ -30,6 +30,19 @@ def picture(study: Study, trials: Trials, *, quick: bool) -> str:
     axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     for panel, metric in zip(axes, metrics, strict=True):
         _panel(panel, metric, trials)
+        for reference in study.reference:
+            if reference.metric == metric:
+                panel.axvline(reference.value, color=CHANCE, linewidth=1, linestyle="--")
+                panel.annotate(
+                    reference.label,
+                    (reference.value, 0),
+                    xycoords=("data", "axes fraction"),
+                    xytext=(2, 3),
+                    textcoords="offset points",
+                    fontsize=7,
+                    color=CHANCE,
+                    rotation=90,
+                )
     axes[0].set_yticks(range(len(trials)), list(trials))
     axes[0].invert_yaxis()
     figure.suptitle(study.title + (" (quick look)" if quick else ""), fontsize=11)
