@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from moola_models.odds import full_precision
-from moola_models.pointer_layer import LARGEST_SCALE, USUAL_SCALE
+from moola_models.pointer_layer import USUAL_SCALE, held_scale, hold_scale
 
 NOBODY = -1
 """Owner of what belongs to no remembered entry, such as an entry to predict."""
@@ -126,7 +126,9 @@ class LabelMemory(nn.Module):
         accounts_BnK = accounts_BKn.transpose(1, 2)
         known = accounts_BnK >= 0
         some = known.any(2)
-        scale = self.log_scale.clamp(0.0, math.log(LARGEST_SCALE)).exp()
+        if self.training:
+            hold_scale(self.log_scale)
+        scale = held_scale(self.log_scale)
         least = torch.finfo(log_pointer.dtype).min
         weights = full_precision(scale * similarity_BK.to(scale.dtype)).to(log_pointer.dtype)[:, None]
         weights = torch.where(

@@ -100,7 +100,7 @@ class PointerLayer(nn.Module):
     @property
     def scale(self) -> Tensor:
         """The factor now, a scalar in [1, 100]."""
-        return self.log_scale.clamp(0.0, math.log(LARGEST_SCALE)).exp()
+        return held_scale(self.log_scale)
 
     def keys(self, rows_CH: Tensor) -> Tensor:
         """Returns the rows as they are compared with queries, (C, H): to be made once a forward pass."""
@@ -121,15 +121,25 @@ class PointerLayer(nn.Module):
             ValueError: If a state has no allowed row.
         """
         if self.training and self.config.learnable:
-            # Held back where it stands: a clamp on the way only would leave it outside without a slope.
-            with torch.no_grad():
-                self.log_scale.clamp_(0.0, math.log(LARGEST_SCALE))
+            hold_scale(self.log_scale)
         query = self.query(states)
         if self.config.norm:
             query = functional.normalize(query, dim=-1)
         # The scale goes onto the short side of the product, so nothing else has the size of the logits.
         logits = full_precision((query * self.scale) @ keys_CH.T)
         return logits if allowed is None else mask_logits(logits, allowed)
+
+
+@torch.no_grad()
+def hold_scale(log_scale: Tensor) -> None:
+    """Puts the logarithm of a scale back into [ln 1, ln 100] where it stands, as CLIP does after a step."""
+    log_scale.clamp_(0.0, math.log(LARGEST_SCALE))
+
+
+def held_scale(log_scale: Tensor) -> Tensor:
+    """Returns the scale, in [1, 100]; its slope is that of the exponential also at both ends."""
+    held = log_scale.detach().clamp(0.0, math.log(LARGEST_SCALE))
+    return (log_scale + (held - log_scale.detach())).exp()
 
 
 def mask_logits(logits: Tensor, allowed: Tensor) -> Tensor:
