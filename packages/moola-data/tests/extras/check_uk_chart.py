@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from moola_data.uk_chart import uk_chart
+from moola_data.uk_occasions import uk_occasions
 
 
 def test_the_chart_is_the_one_that_was_meant():
@@ -26,3 +27,9 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "uk_coa", None)
     with pytest.raises(ImportError, match=r'pip install "moola-data\[journal\]"'):
         uk_chart()
+
+
+def test_every_code_that_the_generator_books_is_in_the_chart():
+    codes = {c for o in uk_occasions() for b in o.bookings for c, _ in b.debits + b.credits}
+    assert len(codes) > 80
+    assert codes <= set(uk_chart().codes)
