@@ -1,4 +1,4 @@
-"""The command ``moola``: demo, train, predict."""
+"""The command ``moola``; what is not here stands in files named after the command."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from moola_data.bars import read_bars
-from moola_data.expansion_rule import ExpansionRule, label_expansions
-from moola_data.sample import load_sample
-from moola_data.spans_file import read_spans
 from moola_eval.cli import main as evaluation_command
-from moola_eval.markdown import criteria_table
+from moola_train.recipes.doctor_command import doctor
 from moola_train.recipes.marking import mark, write_marks
+from moola_train.recipes.pretrain_command import pretrain
 from moola_train.recipes.progress import ProgressBar
-from moola_train.recipes.run import Outcome, run_expansion
+from moola_train.recipes.provenance import write_json
+from moola_train.recipes.resume_command import resume
+from moola_train.recipes.run import run_expansion
 from moola_train.recipes.run_config import RunConfig, read_config
 from moola_train.recipes.run_number import given_run_folder, next_run_folder
+from moola_train.recipes.run_source import RunInputs, demo_inputs, file_inputs
 from moola_train.recipes.study_command import study
+from moola_train.recipes.sweep_command import sweep
+from moola_train.recipes.telling import tell, tell_outcome
+from moola_train.recipes.walk_forward_command import walk_forward
+from moola_train.trackers import make_tracker
 
 RUNS = Path("runs")
 app = App(
@@ -38,53 +44,67 @@ Config = Annotated[
     Path | None, Parameter(help="TOML file of the run's configuration. Default: the recipe's.")
 ]
 
+Pretrained = Annotated[Path | None, Parameter(help="Folder of `moola pretrain` to begin with.")]
+Trackers = Annotated[
+    tuple[str, ...],
+    Parameter(help="tensorboard, mlflow or wandb, or what an installed package offers.", negative=""),
+]
+
 
 @app.command
-def demo(*, run: Folder = None, config: Config = None) -> int:
+def demo(
+    *, run: Folder = None, config: Config = None, pretrained: Pretrained = None, tracker: Trackers = ()
+) -> int:
     """Train, decide and report on the embedded daily bars, labelled by a rule.
+
+    Example: moola demo --run runs/first
 
     Args:
         run: Folder of the run.
         config: The run's configuration.
+        pretrained: Folder of `moola pretrain`.
+        tracker: Where to show the numbers as well.
     """
-    bars = load_sample()
-    rule = ExpansionRule()
-    spans = label_expansions(bars, rule)
-    notes = (
-        "A rule labelled these bars, not a person: directional runs found with knowledge of later bars "
-        f"(`{spans.annotator}`). A perfect prediction is possible, so the ceiling is 1.",
-        f"Bars: {bars.source}.",
-    )
     settings = RunConfig() if config is None else read_config(config)
-    with ProgressBar() as bar:
-        outcome = run_expansion(
-            bars, spans, settings, folder=_folder(run), ceiling=1.0, notes=notes, show=bar
-        )
-    return _say(outcome)
+    return _run(demo_inputs(trackers=_known(tracker), pretrained=pretrained), settings, run)
 
 
 @app.command
-def train(*, bars: Path, spans: Path, config: Config = None, run: Folder = None) -> int:
+def train(
+    *,
+    bars: Path,
+    spans: Path,
+    config: Config = None,
+    run: Folder = None,
+    pretrained: Pretrained = None,
+    tracker: Trackers = (),
+) -> int:
     """Train, decide and report on files of your own.
+
+    Interrupted or killed, it is gone on with by `moola resume`.
+
+    Example: moola train --bars bars.csv --spans spans.csv --config run.toml
 
     Args:
         bars: CSV or Parquet with time, open, high, low, close, and symbol if there are several.
         spans: CSV or Parquet with start, end (both included: bar numbers or times), and type, symbol, weight.
         config: The run's configuration.
         run: Folder of the run.
+        pretrained: Folder of `moola pretrain`.
+        tracker: Where to show the numbers as well.
     """
     settings = RunConfig() if config is None else read_config(config)
-    checked = read_bars(bars)
-    labels = read_spans(spans, checked)
-    notes = (f"Bars: {bars.name}; spans: {spans.name}, annotator {labels.annotator or 'not named'}.",)
-    with ProgressBar() as bar:
-        outcome = run_expansion(checked, labels, settings, folder=_folder(run), notes=notes, show=bar)
-    return _say(outcome)
+    inputs = file_inputs(bars, spans, trackers=_known(tracker), pretrained=pretrained)
+    return _run(inputs, settings, run)
 
 
 @app.command
 def predict(bars: Path, /, *, run: Path, out: Path) -> int:
     """Mark the expansions of a bar file with a finished run.
+
+    Features that have drifted since training are listed on the error stream; all of them in OUT.drift.json.
+
+    Example: moola predict new.csv --run runs/0001 --out spans.csv
 
     Args:
         bars: CSV or Parquet, as for train.
@@ -99,8 +119,12 @@ def predict(bars: Path, /, *, run: Path, out: Path) -> int:
     marks = mark(checked, run)
     write_marks(out, marks, checked)
     if marks.unmarked:
-        left_out = f"{marks.unmarked} of {len(checked)} bars"
-        print(f"moola: {left_out}, in stretches shorter than a window, are not marked", file=sys.stderr)
+        tell(f"{marks.unmarked} of {len(checked)} bars, in stretches shorter than a window, are not marked")
+    if marks.drift is None:
+        tell(f"drift: not checked, {run} was made before runs remembered their training features")
+    else:
+        write_json(out.with_name(out.name + ".drift.json"), marks.drift.model_dump(mode="json"))
+        tell(str(marks.drift))
     print(f"{len(marks.spans)} spans in {len(checked)} bars: {out}")
     return 0
 
@@ -115,6 +139,11 @@ def evaluate(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> in
     return evaluation_command(words)
 
 
+app.command(resume)
+app.command(sweep)
+app.command(walk_forward)
+app.command(doctor)
+app.command(pretrain)
 app.command(study)
 
 
@@ -148,10 +177,17 @@ def _folder(run: Path | None) -> Callable[[], Path]:
     return lambda: given_run_folder(run)
 
 
-def _say(outcome: Outcome) -> int:
-    print(criteria_table(outcome.report.criteria))
-    print(f"\nreport: {outcome.folder / 'report.md'}")
-    return 0
+def _run(inputs: RunInputs, settings: RunConfig, run: Path | None) -> int:
+    with ProgressBar() as bar:
+        return tell_outcome(run_expansion(inputs, settings, folder=_folder(run), show=bar, tell=tell))
+
+
+def _known(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """Trackers that can be made; said before the work."""
+    with TemporaryDirectory() as nowhere:
+        for kind in kinds:
+            make_tracker(kind, nowhere)
+    return kinds
 
 
 def _one_line(error: BaseException) -> str:

@@ -20,6 +20,7 @@ from moola_models.type_head import TypeHeadConfig
 from moola_train.batches import Batch
 from moola_train.recipes.answers import Answers, answers
 from moola_train.recipes.decision import NAME, Decision, read_decision, weights_digest
+from moola_train.recipes.drift import DriftReport, compare, read_trained
 
 
 class Marks(NamedTuple):
@@ -30,6 +31,8 @@ class Marks(NamedTuple):
     """Mean in-span probability of each span's bars."""
     probability: npt.NDArray[np.float32]
     """Of every bar; NaN where no window reaches."""
+    drift: DriftReport | None = None
+    """The bars' features against those of training; None of a run that does not remember them."""
 
     @property
     def unmarked(self) -> int:
@@ -74,7 +77,10 @@ def mark(bars: Bars, run: Path) -> Marks:
         countdown_form="raw",
     )
     probability = _mean_over_windows(found.probability[..., None], starts, len(bars))[:, 0]
-    return _spans(bars, decision, probability, _types(found, starts, len(bars), length))
+    trained = read_trained(run)
+    drift = None if trained is None else compare(features.values, trained)
+    marks = _spans(bars, decision, probability, _types(found, starts, len(bars), length))
+    return marks._replace(drift=drift)
 
 
 def write_marks(path: Path, marks: Marks, bars: Bars) -> None:

@@ -123,6 +123,13 @@ class DecodingSection(_Section):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+class DoctorSection(_Section):
+    """The doctor on a schedule; see `moola_train.recipes.doctor_watch`."""
+
+    every: Annotated[int, Field(ge=0)] = 0
+    """Steps between two looks at the tasks' gradients; 0 never looks. Changes no number of the run."""
+
+
 class EvaluationSection(_Section):
     """How the report is made."""
 
@@ -164,6 +171,7 @@ class RunConfig(_Section):
     )
     pretrain: PretrainSection = PretrainSection()
     decoding: DecodingSection = DecodingSection()
+    doctor: DoctorSection = DoctorSection()
     evaluation: EvaluationSection = EvaluationSection()
 
 

@@ -1,0 +1,49 @@
+"""Scores a trained network on the test part of its windows, beside chance and a simple rule."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from moola_data.schema import Bars
+from moola_data.window_subset import part
+from moola_eval.evaluation import evaluate
+from moola_eval.schema import EvalInput, Prediction, Report, Threshold, Truth
+from moola_eval.threshold import choose_threshold
+from moola_train.recipes.answers import answers_of
+from moola_train.recipes.experiment import Experiment
+from moola_train.recipes.run_config import RunConfig
+from moola_train.recipes.scoring import five_bar_rule, predictions
+
+
+class Scored(NamedTuple):
+    """The report, and the threshold that was chosen for it on the inner part."""
+
+    report: Report
+    threshold: Threshold
+
+
+def report_on_test(made: Experiment, bars: Bars, config: RunConfig, *, ceiling: float | None) -> Scored:
+    """Chooses the threshold on the inner part and reports on the test part.
+
+    Args:
+        made: With a trained network.
+        bars: The run's.
+        config: The run's.
+        ceiling: Best reachable span and bar F1, where it is known.
+    """
+    model, windows, inner, test = made.model, made.windows, made.inner, made.test
+    chosen = choose_threshold(made.scores.answers(model).probability, Truth.model_validate(inner))
+    found = answers_of(model, made.data, np.flatnonzero(windows.split == 2), config.data, config.decoding)
+    marked = predictions(found, starts=test.starts, group=test.group, threshold=chosen.threshold)
+    report = evaluate(
+        EvalInput(prediction=Prediction.model_validate(marked), truth=Truth.model_validate(test)),
+        seed=config.evaluation.seed,
+        train_truth=Truth.model_validate(part(windows, "train")),
+        baselines={"five_bar_move": five_bar_rule(bars, inner, test)},
+        ceiling=None if ceiling is None else {"span_f1": ceiling, "bar_f1": ceiling},
+        threshold=chosen,
+        resamples=config.evaluation.resamples,
+    )
+    return Scored(report, chosen)
