@@ -61,8 +61,9 @@ def proxy_trial(
     windows, split = drawn.windows, drawn.windows.split
     inner = Truth.model_validate(part(windows, "inner"))
     threshold = choose_threshold(values[split == 1], inner)
+    bars = choose_threshold(values[split == 1], inner, metric="bar_f1")
     found = Answers(values[split == 2], None, None, None)
-    numbers = reported_numbers(drawn, found, threshold.threshold, seed=seed)
+    numbers = reported_numbers(drawn, found, threshold.threshold, bar_threshold=bars.threshold, seed=seed)
     return extra | {"threshold": threshold.threshold, "leaked": drawn.leaked} | numbers
 
 

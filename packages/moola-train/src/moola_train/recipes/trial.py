@@ -7,13 +7,18 @@ from collections.abc import Mapping
 import numpy as np
 from pydantic import JsonValue
 
+from moola_data.schema import WindowSet
+from moola_eval.detection import span_f1
 from moola_eval.schema import Truth
+from moola_eval.spans import Spans
+from moola_eval.targets import Targets
 from moola_eval.threshold import choose_threshold
 from moola_train.fit import FitResult, fit
-from moola_train.recipes.answers import answers_of
+from moola_train.recipes.answers import Answers, answers_of
 from moola_train.recipes.experiment import experiment
 from moola_train.recipes.pretraining import pretrain
 from moola_train.recipes.run_config import RunConfig
+from moola_train.recipes.scoring import predictions
 from moola_train.recipes.sigmas import Sigmas
 from moola_train.recipes.study_data import SOURCES, material
 from moola_train.recipes.task_pull import TaskPull
@@ -58,10 +63,15 @@ def trial(
         callbacks=[Sigmas(), TaskPull(epochs=EPOCHS)],
         select=made.scores,
     )
-    chosen = choose_threshold(made.scores.answers(made.model).probability, Truth.model_validate(made.inner))
-    found = answers_of(
-        made.model, made.data, np.flatnonzero(drawn.windows.split == 2), config.data, config.decoding
+    inner, found = (
+        answers_of(
+            made.model, made.data, np.flatnonzero(drawn.windows.split == number), config.data, config.decoding
+        )
+        for number in (1, 2)
     )
+    truth = Truth.model_validate(made.inner)
+    chosen = choose_threshold(inner.probability, truth)
+    bars = choose_threshold(inner.probability, truth, metric="bar_f1")
     numbers: dict[str, JsonValue] = {
         "epochs": fitted.epochs,
         "best_epoch": fitted.best_epoch,
@@ -70,11 +80,21 @@ def trial(
         "leaked": drawn.leaked,
         "threshold": chosen.threshold,
         "inner/span_f1": chosen.value,
+        "inner/bar_f1": bars.value,
+        "inner/decided_span_f1": decided_span_f1(made.inner, inner, chosen.threshold),
         "completed": float(fitted.epochs == config.fit.epochs or fitted.stopped == "patience"),
         "undefined_losses": sum(r.value is None and r.name == "loss" for r in fitted.records),
     }
-    numbers |= reported_numbers(drawn, found, chosen.threshold, seed=seed) | _series(fitted)
+    numbers |= reported_numbers(drawn, found, chosen.threshold, bar_threshold=bars.threshold, seed=seed)
+    numbers |= _series(fitted)
     return numbers
+
+
+def decided_span_f1(windows: WindowSet, found: Answers, threshold: float) -> float:
+    """Span F1 at IoU .5 of the spans that the run's decision makes of answers."""
+    decided = predictions(found, starts=windows.starts, group=windows.group, threshold=threshold).spans
+    spans = Spans.of(decided.window, decided.start, decided.end, lengths=[windows.length] * len(windows))
+    return float(span_f1(Targets.of(Truth.model_validate(windows)).spans, spans, labels="ignored").value)
 
 
 def seeded(config: RunConfig, seed: int) -> RunConfig:

@@ -14,18 +14,22 @@ from moola_train.recipes.scoring import predictions
 from moola_train.recipes.study_data import Material
 
 
-def reported_numbers(drawn: Material, found: Answers, threshold: float, *, seed: int) -> dict[str, JsonValue]:
+def reported_numbers(
+    drawn: Material, found: Answers, threshold: float, *, bar_threshold: float, seed: int
+) -> dict[str, JsonValue]:
     """Scores answers on the fresh windows.
 
     Args:
         drawn: The trial's data.
         found: Answers for the windows of its reported part.
-        threshold: Chosen on the inner part.
+        threshold: Of spans, chosen on the inner part.
+        bar_threshold: Of single bars, chosen there too.
         seed: Of the random chance levels.
 
     Returns:
-        ``test/NAME``, ``null/NAME``, ``skill/NAME`` and ``ceiling/NAME`` of every metric; and of the bars at
-        one half, without a threshold of their own, as the first system looked at them.
+        ``test/NAME``, ``null/NAME``, ``skill/NAME`` and ``ceiling/NAME`` of every metric, bars being those of
+        the decided spans; ``tuned_bar_f1`` is of bars judged alone at `bar_threshold`, ``half_bar_f1`` at one
+        half, as the first system looked at them.
     """
     test = part(drawn.windows, "test")
     report = evaluate(
@@ -49,7 +53,9 @@ def reported_numbers(drawn: Material, found: Answers, threshold: float, *, seed:
         numbers[f"ceiling/{metric.name}"] = float(metric.ceiling)
     inside = np.asarray(test.targets["span"], np.float32) > 0.5
     marked = found.probability > 0.5
+    tuned = found.probability >= np.float32(bar_threshold)
     return numbers | {
+        "test/tuned_bar_f1": float(np.nan_to_num(bar_f1(inside, tuned).value)),
         "test/half_bar_f1": float(np.nan_to_num(bar_f1(inside, marked).value)),
         "test/largest_probability": float(found.probability.max()),
         "test/marked_share": float(marked.mean()),
