@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -56,3 +58,43 @@ def test_memory_of_the_gradient_is_linear_in_the_bars():
         return sum(saved)
 
     assert kept(2048) < 2.1 * kept(1024)
+
+
+@pytest.mark.parametrize("T", [2, 4])
+@pytest.mark.parametrize("emitted", [1.0, 30.0, 1000.0])
+@pytest.mark.parametrize("stay", [5.0, 17.0, 18.0, 40.0, 1e4])
+def test_no_range_of_scores_exhausts_single_precision(T, emitted, stay):
+    """Changing the tag costs `stay`: in products of probabilities that would soon be no number at all."""
+    drawn = [part.detach() for part in random_parts(4, 60, T)]
+    drawn[0] *= emitted
+    drawn[2] = -stay * (1 - torch.eye(T, dtype=torch.float64))
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        parts = [part.to(dtype).requires_grad_() for part in drawn]
+        if dtype == torch.float32:
+            partition = Chain(*parts).log_partition()
+        else:
+            emissions, start, transitions, end = parts
+            reached = start + emissions[:, 0]
+            for bar in range(1, 60):
+                reached = torch.logsumexp(reached[:, :, None] + transitions, 1) + emissions[:, bar]
+            partition = torch.logsumexp(reached + end, 1)
+        found.append([partition, *torch.autograd.grad(partition.sum(), parts)])
+    for single, double in zip(*found, strict=True):
+        torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-5 * emitted)
+
+
+def test_ends_that_contradict_the_last_bar_do_not_exhaust_single_precision():
+    emissions = torch.zeros(1, 6, 2)
+    emissions[0, -1, 0] = -150.0
+    chain = Chain(emissions, torch.zeros(2), torch.zeros(2, 2), torch.tensor([0.0, -200.0]))
+    # The last tag is 0 at a price of 150; the five bars before it are free.
+    torch.testing.assert_close(chain.log_partition(), torch.tensor([5 * math.log(2) - 150]))
+
+
+@pytest.mark.parametrize("name", ["transitions", "end"])
+def test_infinite_scores_without_forbidden_are_refused(name):
+    parts = {"start": torch.zeros(2), "transitions": torch.zeros(2, 2), "end": torch.zeros(2)}
+    parts[name].view(-1)[1] = -torch.inf
+    with pytest.raises(ValueError, match=f"^{name}: want finite scores, or forbidden=True"):
+        Chain(torch.zeros(1, 3, 2), **parts).log_partition()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from moola_models.chain_sums import NEVER, log_partition, log_steps, log_sum
+from moola_models.chain_sums import NEVER, log_partition, log_steps, log_sum, products_hold
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,15 @@ class Chain:
     def log_partition(self) -> Tensor:
         """Log of the summed exponentials of all tag sequences' scores, shape (B,).
 
-        The chain's transfer matrices are multiplied pairwise in a tree of log2(K) levels, as probabilities;
-        with `forbidden` as logarithms, which no range of scores can exhaust (`moola_models.chain_sums`).
+        The chain's transfer matrices are multiplied pairwise in a tree of log2(K) levels: as probabilities
+        where their range allows it, else as logarithms, which no range of scores can exhaust. With
+        `forbidden`, and off the CPU, where asking for the range would wait for the device, always as
+        logarithms (`moola_models.chain_sums`).
+
+        Raises:
+            ValueError: If transitions or ends are not finite and `forbidden` is off (asked on a CPU only).
         """
-        if self.forbidden:
+        if self.forbidden or not products_hold(self.transitions, self.end):
             return log_sum(self.start + self.emissions[:, 0], self.steps(), self.end)
         valid_BK = None if self.lengths is None else self.valid
         return log_partition(self.emissions, self.start, self.transitions, self.end, valid_BK)

@@ -11,6 +11,7 @@ B batch, K bars, T tags. Matrices lie as (T, T, bars, B): each of their T x T en
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import torch
@@ -25,8 +26,8 @@ def log_partition(
 ) -> Tensor:
     """Log of the summed exponentials of all tag sequences' scores, as probabilities scaled by their largest.
 
-    A tag that a later bar needs must not lie more than the exponent range below the others at one bar; finite
-    transitions of moderate size guarantee that.
+    A tag that a later bar needs must not lie more than the exponent range below the others at one bar,
+    whatever the emissions are: that is what `products_hold` makes sure of.
 
     Args:
         emissions: (B, K, T).
@@ -39,6 +40,38 @@ def log_partition(
         Shape (B,).
     """
     return cast("Tensor", _LogPartition.apply(emissions, start, transitions, end, valid_BK))
+
+
+@torch.no_grad()
+def products_hold(transitions: Tensor, end: Tensor) -> bool:
+    """Whether `log_partition` neither underflows nor overflows, forwards and backwards, for any emissions.
+
+    Let r be the widest range of the transitions to one tag plus that of the end scores. One sequence's share
+    of a product of matrices is at least exp(-2 r) of the largest, the adjoint of a product at most exp(2 r),
+    and a product's scale at least exp(-r): all of them together must fit into the type's exponents.
+
+    Args:
+        transitions: (T, T).
+        end: (T,) or (B, T).
+
+    Returns:
+        Always False in compiled code and off the CPU: reading a number there breaks a graph.
+
+    Raises:
+        ValueError: If a score is not finite.
+    """
+    if torch.compiler.is_compiling() or transitions.device.type != "cpu":
+        return False
+    least_T, most_T = transitions.aminmax(dim=0)
+    least, most = end.aminmax(dim=-1)
+    span = float((most_T - least_T).max()) + float((most - least).max())
+    if not math.isfinite(span):
+        for name, scores in (("transitions", transitions), ("end", end)):
+            if not bool(scores.isfinite().all()):
+                raise ValueError(
+                    f"{name}: want finite scores, or forbidden=True for -inf, got {scores.tolist()}"
+                )
+    return span <= math.log(torch.finfo(transitions.dtype).max) / 5
 
 
 def log_steps(emissions: Tensor, transitions: Tensor, valid_BK: Tensor | None) -> Tensor:
