@@ -1,5 +1,7 @@
 .DEFAULT_GOAL := help
-.PHONY: help sync lint types contracts test slow cuda schemas wheel bench ci
+.PHONY: help sync lint types contracts test slow cuda schemas wheel changed workflows artifacts release bench ci
+# Machinery that needs no package of the workspace installed.
+TOOL := uv run --quiet --no-project --isolated --python '>=3.11' --with 'packaging>=24' python -m
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -8,7 +10,7 @@ sync: ## Install everything into .venv
 lint: ## Check style and format
 	uv run ruff check . && uv run ruff format --check .
 types: ## Check types (strict)
-	uv run mypy
+	uv run mypy && uv run mypy tools
 contracts: ## Check the import contracts
 	uv run lint-imports
 test: ## Run the fast tests
@@ -19,8 +21,18 @@ cuda: ## Run the tests that need a GPU
 	uv run pytest -m cuda
 schemas: ## Freeze the border schemas anew
 	uv run python tests/contracts/borders.py
-wheel: ## Build one wheel and test it alone: make wheel PACKAGE=moola-data
-	.ci/wheel_alone $(PACKAGE)
+wheel: ## Build one wheel and test it alone: make wheel PACKAGE=moola-data [PYTHON=3.14] [RESOLUTION=lowest-direct]
+	PYTHON=$(PYTHON) RESOLUTION=$(RESOLUTION) .ci/wheel_alone $(PACKAGE)
+changed: ## Print the packages that a change touches: make changed BASE=origin/main
+	@$(TOOL) tools.changed $(if $(JSON),--json) -- "$(BASE)"
+workflows: ## Check the workflows: their schema, and their security
+	uvx --quiet check-jsonschema==0.39.0 --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	uvx --quiet check-jsonschema==0.39.0 --builtin-schema vendor.dependabot .github/dependabot.yml
+	uvx --quiet zizmor==1.32.0 --quiet --offline --persona pedantic .github
+artifacts: ## Build wheel, sdist and bill of materials into dist, and test them: make artifacts PACKAGE=moola-losses
+	@$(TOOL) tools.artifacts "$(PACKAGE)"
+release: ## Release: make release PACKAGE=moola-losses BUMP=minor [DATE=2026-11-21] [DRY_RUN=1]
+	@$(TOOL) tools.release "$(PACKAGE)" "$(BUMP)" --date "$(or $(DATE),$(shell date -u +%F))" $(if $(DRY_RUN),--dry-run)
 bench: ## List the benchmarks
 	@cat benchmarks/README.md
 ci: ## Everything CI runs
