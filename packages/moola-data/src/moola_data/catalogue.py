@@ -173,10 +173,10 @@ class Catalogue(BaseModel):
         >>> Catalogue.of([bank]).feature_words()[0]
         ('type=asset', 'nature=debit', 'depth=0', 'code=1', 'code=1-01')
         """
-        words = []
+        words, codes = [], self.codes
         for number, account in enumerate(self.accounts):
             above = self.ancestors(number)
-            line = [self.codes[i] for i in above] + [account.code]
+            line = [codes[i] for i in above] + [account.code]
             prefixes = dict.fromkeys(prefix for code in line for prefix in code_prefixes(code))
             traits = (f"type={account.type}", f"nature={account.nature}", f"depth={len(above)}")
             words.append((*traits, *(f"code={prefix}" for prefix in prefixes)))
