@@ -20,7 +20,7 @@ def test_there_is_one_workflow_for_checks_and_one_for_releases():
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.name)
 def test_every_make_target_that_a_workflow_calls_exists(path):
-    called = re.findall(r"\bmake(?: --[a-z]+)* ([a-z]+)", path.read_text())
+    called = re.findall(r"(?:run: |\$\()make(?: --[a-z]+)* ([a-z]+)", path.read_text())
     assert called
     assert set(called) <= TARGETS
 
