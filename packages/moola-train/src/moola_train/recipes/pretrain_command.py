@@ -112,8 +112,8 @@ def _network(inputs: int, config: RunConfig) -> moola_models.Jade:
     section = config.model
     preset = {"compact": moola_models.compact, "core": moola_models.core}[section.preset]
     own = section.heads.get("span")
-    head = own if own is not None else next(h for h in brief_heads(classes=1) if h.name == "span")
-    base = preset(inputs, classes=1, window=config.data.length, heads=(head,))
+    head = own if own is not None else next(h for h in brief_heads(classes=2) if h.name == "span")
+    base = preset(inputs, classes=2, window=config.data.length, heads=(head,))
     names = ("encoder", "hidden", "layers", "input_dropout", "layer_dropout", "dense_dropout")
     given = {name: value for name in names if (value := getattr(section, name)) is not None}
     return moola_models.Jade(JadeConfig.model_validate({**dict(base), **given}), seed=section.seed)
