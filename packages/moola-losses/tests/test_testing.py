@@ -10,7 +10,7 @@ from torch import Tensor
 
 from moola_losses import BalancerConfig, Static, resolve_balancer
 from moola_losses.claims import Claims
-from moola_losses.ema_loss import EmaLoss, EmaLossConfig
+from moola_losses.ema_loss import EMALoss, EMALossConfig
 from moola_losses.registry import BUILT_IN
 from moola_losses.static import StaticConfig
 from moola_losses.testing import TASKS, check_balancer
@@ -64,7 +64,7 @@ class MovesNumpy(Static):
         return super().forward(losses)
 
 
-class Forgets(EmaLoss):
+class Forgets(EMALoss):
     """Its means are in no state."""
 
     def __init__(self, tasks, **options):
@@ -196,7 +196,7 @@ FAULTS = {
 
 @pytest.mark.parametrize(("said", "faulty"), FAULTS.items(), ids=lambda v: getattr(v, "__name__", ""))
 def test_a_fault_is_found_and_named(said, faulty):
-    base = EmaLossConfig if issubclass(faulty, EmaLoss) else StaticConfig
+    base = EMALossConfig if issubclass(faulty, EMALoss) else StaticConfig
 
     class Faulty(base):
         kind: Literal["faulty"] = "faulty"

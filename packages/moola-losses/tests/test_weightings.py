@@ -9,10 +9,10 @@ from torch import nn
 
 from moola_losses.draws import keys, normals
 from moola_losses.dwa import DynamicWeightAverage
-from moola_losses.ema_loss import EmaLoss
-from moola_losses.famo import Famo
+from moola_losses.ema_loss import EMALoss
+from moola_losses.famo import FAMO
 from moola_losses.gls import GeometricLoss
-from moola_losses.imtl_l import ImtlL
+from moola_losses.imtl_l import IMTLL
 from moola_losses.initial_loss import InitialLoss
 from moola_losses.log_sum import LogSum
 from moola_losses.loss_mean import LossMean, prenormaliser
@@ -61,7 +61,7 @@ def test_a_mean_counts_each_tasks_own_losses_only():
 def test_nothing_is_known_of_a_task_never_seen():
     mean = LossMean(1, momentum=0.9).eval()
     assert mean.after([0], torch.tensor([4.0])).isnan().all()
-    assert math.isnan(weights(EmaLoss(("a", "b")), a=1.0)["b"])
+    assert math.isnan(weights(EMALoss(("a", "b")), a=1.0)["b"])
 
 
 def test_weights_can_be_normalised_over_the_present_tasks():
@@ -74,19 +74,19 @@ def test_weights_can_be_normalised_over_the_present_tasks():
 def test_a_running_mean_without_memory_a_log_sum_and_the_optimum_of_imtl_agree():
     given = {"a": 2.0, "b": 0.01, "c": 0.7}
     wanted = weights(LogSum(tuple(given)), **given)
-    assert weights(EmaLoss(tuple(given), momentum=0.0), **given) == pytest.approx(wanted)
+    assert weights(EMALoss(tuple(given), momentum=0.0), **given) == pytest.approx(wanted)
     assert weights(InitialLoss(tuple(given)), **given) == pytest.approx(wanted)
-    assert weights(ImtlL(tuple(given), init="auto"), **given) == pytest.approx(wanted, rel=1e-5)
+    assert weights(IMTLL(tuple(given), init="auto"), **given) == pytest.approx(wanted, rel=1e-5)
     whole = sum(wanted.values())
     shares = {task: weight / whole for task, weight in wanted.items()}
-    for other in (GeometricLoss(tuple(given), normalise="sum1"), Famo(tuple(given))):
+    for other in (GeometricLoss(tuple(given), normalise="sum1"), FAMO(tuple(given))):
         assert weights(other, **given) == pytest.approx(shares, rel=1e-5)
 
 
 def test_without_a_floor_a_soft_target_starves_its_task_and_with_it_does_not():
     given = {"span": 0.55, "type": 0.05}  # .549 of the span is entropy
-    plain = weights(EmaLoss(tuple(given)), **given)
-    floored = weights(EmaLoss(tuple(given), floors={"span": 0.549}), **given)
+    plain = weights(EMALoss(tuple(given)), **given)
+    floored = weights(EMALoss(tuple(given), floors={"span": 0.549}), **given)
     assert plain["span"] < 0.1 * plain["type"]
     assert floored["span"] > 10 * floored["type"]
 
@@ -150,7 +150,7 @@ def test_a_task_absent_for_an_epoch_keeps_its_last_ones():
 
 
 def test_famo_raises_the_task_whose_log_loss_lags():
-    balancer = Famo(("slow", "fast"))
+    balancer = FAMO(("slow", "fast"))
     for step in range(50):
         weights(balancer, slow=0.99**step, fast=0.9**step)
         after = {"slow": 0.99 ** (step + 1), "fast": 0.9 ** (step + 1)}
@@ -160,7 +160,7 @@ def test_famo_raises_the_task_whose_log_loss_lags():
 
 
 def test_famo_moves_only_tasks_present_before_and_after():
-    balancer = Famo(("a", "b", "c"))
+    balancer = FAMO(("a", "b", "c"))
     weights(balancer, a=1.0, b=1.0)
     balancer.after_step({"a": torch.tensor(0.5), "c": torch.tensor(0.5), "b": torch.tensor(0.9)})
     assert balancer.updates.tolist() == [1.0, 1.0, 0.0]
@@ -168,14 +168,14 @@ def test_famo_moves_only_tasks_present_before_and_after():
 
 
 def test_famo_says_what_the_loop_forgot():
-    balancer = Famo(("a", "b"))
+    balancer = FAMO(("a", "b"))
     with pytest.raises(ValueError, match="after_step: want a call in training mode before it"):
         balancer.after_step({"a": torch.tensor(1.0)})
     weights(balancer, a=1.0, b=1.0)
     with pytest.raises(ValueError, match=r"famo: want after_step\(losses\) after every step"):
         weights(balancer, a=1.0, b=1.0)
     with pytest.raises(ValueError, match="after_step: want refresh 'after_step', got 'next_batch'"):
-        Famo(("a", "b"), refresh="next_batch").after_step({"a": torch.tensor(1.0)})
+        FAMO(("a", "b"), refresh="next_batch").after_step({"a": torch.tensor(1.0)})
 
 
 def network():
@@ -273,7 +273,7 @@ def test_smooth_tchebycheff_leads_the_worst_of_prenormalised_tasks():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: EmaLoss(("a",), momentum=1.0), "momentum: want a number from 0 to below 1, got 1.0"),
+        (lambda: EMALoss(("a",), momentum=1.0), "momentum: want a number from 0 to below 1, got 1.0"),
         (lambda: InitialLoss(("a",), first=0), "first: want 1 or more, got 0"),
         (lambda: LogSum(("a",), normalise="max1"), "normalise: want 'mean1', 'sum1' or None, got 'max1'"),
         (lambda: LogSum(("a",), least=0.0), "least: want a finite number above 0, got 0.0"),
@@ -282,17 +282,17 @@ def test_smooth_tchebycheff_leads_the_worst_of_prenormalised_tasks():
         (lambda: SmoothTchebycheff(("a",), smoothness=-1.0), "smoothness: want"),
         (lambda: DynamicWeightAverage(("a",), temperature=NAN), "temperature: want"),
         (lambda: DynamicWeightAverage(("a",), steps_per_epoch=0), "steps_per_epoch: want"),
-        (lambda: Famo(("a",), refresh="never"), "refresh: want"),
-        (lambda: Famo(("a",), learning_rate=0.0), "learning_rate: want"),
-        (lambda: Famo(("a",), decay=-1.0), "decay: want"),
+        (lambda: FAMO(("a",), refresh="never"), "refresh: want"),
+        (lambda: FAMO(("a",), learning_rate=0.0), "learning_rate: want"),
+        (lambda: FAMO(("a",), decay=-1.0), "decay: want"),
         (lambda: Unit(("a", "b"), norms={"a": 1.0}), "norms: want a number above 0 for each of"),
         (lambda: Unit(("a",), norms={"a": 0.0}), "norms: want a number above 0 for each of"),
         (lambda: Unit(("a",), probe=0), "probe: want"),
         (lambda: Unit(("a",), skip=-1), "skip: want"),
         (lambda: Unit(("a",), clip=1.0), "clip: want"),
-        (lambda: ImtlL(("a",), init="best"), "init: want 'given' or 'auto', got 'best'"),
-        (lambda: ImtlL(("a",), learning_rate=0.0), "learning_rate: want"),
-        (lambda: ImtlL(("a",), log_weight={"b": 1.0}), "log_weight: want tasks among"),
+        (lambda: IMTLL(("a",), init="best"), "init: want 'given' or 'auto', got 'best'"),
+        (lambda: IMTLL(("a",), learning_rate=0.0), "learning_rate: want"),
+        (lambda: IMTLL(("a",), log_weight={"b": 1.0}), "log_weight: want tasks among"),
     ],
 )
 def test_bad_settings_are_refused(build, message):

@@ -29,7 +29,7 @@ class CAGrad(GradientBalancer):
         options: As `GradientBalancer`; the mean is weighted by the preferences.
     """
 
-    claims = Claims(scalar=False, shared=True, alone=True, common_scale="equivariant")
+    claims = Claims(scalar=False, shared=True, alone=True, twins=False, common_scale="equivariant")
 
     def __init__(
         self,

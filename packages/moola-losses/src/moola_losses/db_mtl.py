@@ -86,6 +86,8 @@ class DBMTL(GradientBalancer):
         if self.training:
             self.memory_rows[positions] = rows
             self.counts[positions] += 1
+        if len(positions) == 1:
+            return stacks  # one task is left as it is
         return list((rows * factor).split(sizes, dim=1))
 
     def weigh(self, gramian: Matrix, losses: Matrix, positions: list[int]) -> Matrix:

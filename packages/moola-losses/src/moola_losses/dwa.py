@@ -89,7 +89,7 @@ class DynamicWeightAverage(Weighting):
         self.steps.copy_(torch.where(over, 0, self.steps))
 
 
-class DwaConfig(WeightingConfig):
+class DWAConfig(WeightingConfig):
     """Configuration of `DynamicWeightAverage`."""
 
     kind: Literal["dwa"] = "dwa"

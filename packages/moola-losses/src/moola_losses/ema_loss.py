@@ -13,7 +13,7 @@ from moola_losses.loss_mean import LossMean
 from moola_losses.weighting import Weighting, WeightingConfig, WeightingOptions
 
 
-class EmaLoss(Weighting):
+class EMALoss(Weighting):
     """w_k = 1 / m_k with m_k the exponential running mean of L_k - b_k, this step's included, free of bias.
 
     Give floors: without them a task whose loss is mostly the entropy of its soft targets is starved. A loss
@@ -25,7 +25,7 @@ class EmaLoss(Weighting):
         options: As `Weighting`.
 
     >>> import torch
-    >>> balancer = EmaLoss(("type", "span"), momentum=0.5)
+    >>> balancer = EMALoss(("type", "span"), momentum=0.5)
     >>> for loss in (3.0, 6.0):
     ...     total = balancer({"type": torch.tensor(loss), "span": torch.tensor(0.5)})
     >>> round(1 / balancer.coefficients()["type"], 6)  # (.25 * 3 + .5 * 6) / .75
@@ -45,12 +45,12 @@ class EmaLoss(Weighting):
         return (1 / self.mean.after(positions, values)).to(values.dtype)
 
 
-class EmaLossConfig(WeightingConfig):
-    """Configuration of `EmaLoss`."""
+class EMALossConfig(WeightingConfig):
+    """Configuration of `EMALoss`."""
 
     kind: Literal["ema_loss"] = "ema_loss"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
 
-    def build(self, tasks: Sequence[str]) -> EmaLoss:
+    def build(self, tasks: Sequence[str]) -> EMALoss:
         """Makes the balancer."""
-        return EmaLoss(tasks, momentum=self.momentum, **self.weighting_options())
+        return EMALoss(tasks, momentum=self.momentum, **self.weighting_options())

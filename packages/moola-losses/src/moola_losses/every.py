@@ -27,7 +27,7 @@ class Every(Balancer):
         inner: The balancer; its tasks, floors and preferences hold.
     """
 
-    claims: ClassVar[Claims] = Claims(scalar=False, shared=True)
+    claims: ClassVar[Claims] = Claims(scalar=False, shared=True, twins=False)
 
     steps: Tensor
 
@@ -71,6 +71,18 @@ class Every(Balancer):
         if self.training:
             self.steps += 1
         return total
+
+    def wants_positive(self) -> bool:
+        """Says whether losses must be above their floors: as the inner balancer."""
+        return self.inner.wants_positive()
+
+    def epoch_end(self) -> None:
+        """Tells the inner balancer that an epoch is over."""
+        self.inner.epoch_end()
+
+    def param_groups(self) -> list[dict[str, object]]:
+        """Returns the inner balancer's groups for the optimiser."""
+        return self.inner.param_groups()
 
     def coefficients(self) -> dict[str, float]:
         """Returns the inner balancer's last weights."""

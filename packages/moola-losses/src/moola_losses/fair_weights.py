@@ -7,6 +7,7 @@ import numpy as np
 from moola_losses.gramian import Matrix, unit_diagonal
 
 STEPS = 200
+RIDGE = 1e-15
 
 
 def fair_weights(gramian: Matrix, *, alpha: float, preferences: Matrix) -> Matrix:
@@ -37,13 +38,14 @@ def fair_weights(gramian: Matrix, *, alpha: float, preferences: Matrix) -> Matri
     for _ in range(STEPS):
         pull = q * y**-power
         slope = cosines @ y - pull
-        if np.abs(slope).max() <= 1e-14 * (np.abs(cosines) @ y + pull).max():
+        # Each equation by itself: tasks of small norm have small terms.
+        if (np.abs(slope) <= 1e-15 * (np.abs(cosines) @ y + pull)).all():
             break
         curvature = cosines + np.diag(power * pull / y)
-        step = np.linalg.solve(curvature, -slope)
+        size = 1 / np.sqrt(np.diagonal(curvature))
+        scaled = curvature * size[:, None] * size + RIDGE * np.eye(len(y))
+        step = size * np.linalg.solve(scaled, -slope * size)
         falls = float(slope @ step)
-        if falls > -1e-28 * abs(value):
-            break
         shrinks = step < 0
         reach = min(1.0, 0.99 * float((y[shrinks] / -step[shrinks]).min())) if shrinks.any() else 1.0
         while True:
@@ -54,6 +56,8 @@ def fair_weights(gramian: Matrix, *, alpha: float, preferences: Matrix) -> Matri
                 break
             reach /= 2
         y, value = moved, found
+        if reach == 1 and (np.abs(step) <= 1e-9 * y).all():
+            break  # Newton's next error is the square of this one
     balance = (cosines @ y) / (q * y**-power)
     if (np.diagonal(gramian) == 0).any() or not np.allclose(balance, 1.0, rtol=0, atol=1e-5):
         raise ValueError(

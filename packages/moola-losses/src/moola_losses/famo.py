@@ -16,7 +16,7 @@ from moola_losses.weighting import Weighting, WeightingConfig, WeightingOptions
 Refresh = Literal["after_step", "next_batch"]
 
 
-class Famo(Weighting):
+class FAMO(Weighting):
     """w_k = c z_k/(L_k - b_k), z = softmax(xi), c so that sum_k w_k = 1; xi learns which log loss lags.
 
     arXiv 2306.03792: with d_k = log L_k(before) - log L_k(after the step), Adam moves xi by the slope of
@@ -33,7 +33,7 @@ class Famo(Weighting):
         options: As `Weighting`; the floors are the paper's b.
 
     >>> import torch
-    >>> balancer = Famo(("type", "span"))
+    >>> balancer = FAMO(("type", "span"))
     >>> _ = balancer({"type": torch.tensor(1.0), "span": torch.tensor(0.25)})
     >>> {task: round(w, 6) for task, w in balancer.coefficients().items()}
     {'type': 0.2, 'span': 0.8}
@@ -130,17 +130,17 @@ class Famo(Weighting):
             buffer.copy_(torch.where(moves, new, buffer))
 
 
-class FamoConfig(WeightingConfig):
-    """Configuration of `Famo`."""
+class FAMOConfig(WeightingConfig):
+    """Configuration of `FAMO`."""
 
     kind: Literal["famo"] = "famo"
     refresh: Refresh = "after_step"
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.025
     decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1e-3
 
-    def build(self, tasks: Sequence[str]) -> Famo:
+    def build(self, tasks: Sequence[str]) -> FAMO:
         """Makes the balancer."""
-        return Famo(
+        return FAMO(
             tasks,
             refresh=self.refresh,
             learning_rate=self.learning_rate,

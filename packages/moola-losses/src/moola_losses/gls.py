@@ -38,7 +38,7 @@ class GeometricLoss(Weighting):
         return ((preferences * values.log()).sum() / whole).exp() / (whole * values)
 
 
-class GlsConfig(WeightingConfig):
+class GLSConfig(WeightingConfig):
     """Configuration of `GeometricLoss`."""
 
     kind: Literal["gls"] = "gls"

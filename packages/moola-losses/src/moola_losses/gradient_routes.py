@@ -51,7 +51,8 @@ class ParameterRoute:
         self, losses: Sequence[Tensor], shared: Iterable[nn.Parameter], *, factor: Tensor, retain_graph: bool
     ) -> None:
         self._losses = losses
-        self._shared = [p for p in shared if p.requires_grad]
+        # A tied parameter may be listed twice; it has one gradient.
+        self._shared = [p for p in dict.fromkeys(shared) if p.requires_grad]
         if not self._shared:
             raise ValueError("shared: want one or more parameters that require gradients, got none")
         known = {id(p) for p in self._shared}

@@ -32,7 +32,7 @@ class GradVac(GradientBalancer):
         options: As `GradientBalancer`.
     """
 
-    claims = Claims(scalar=False, shared=True, alone=True, common_scale="equivariant")
+    claims = Claims(scalar=False, shared=True, alone=True, twins=False, common_scale="equivariant")
 
     steps: Tensor
     goals: Tensor

@@ -14,6 +14,7 @@ Matrix = NDArray[np.float64]
 
 EXACT = 1 << 16
 CHUNK = 1 << 12
+TINY = 1e-28
 
 
 def gramian(stacks: Sequence[Tensor]) -> Tensor:
@@ -35,12 +36,21 @@ def gramian(stacks: Sequence[Tensor]) -> Tensor:
             wide = stack.double()
             total += wide @ wide.T
             continue
-        whole = stack.shape[1] // CHUNK * CHUNK
-        chunks = stack[:, :whole].unflatten(1, (-1, CHUNK)).transpose(0, 1)
-        total += (chunks @ chunks.transpose(1, 2)).double().sum(0)
-        rest = stack[:, whole:].double()
-        total += rest @ rest.T
+        part = _in_chunks(stack)
+        squares = part.diagonal()
+        if not bool(((squares > TINY) & squares.isfinite()).all()):
+            # Squares of numbers near 1e-20 and 1e18 leave the range of 32 bits.
+            wide = stack.double()
+            part = wide @ wide.T
+        total += part
     return total
+
+
+def _in_chunks(stack: Tensor) -> Tensor:
+    whole = stack.shape[1] // CHUNK * CHUNK
+    chunks = stack[:, :whole].unflatten(1, (-1, CHUNK)).transpose(0, 1)
+    rest = stack[:, whole:].double()
+    return (chunks @ chunks.transpose(1, 2)).double().sum(0) + rest @ rest.T
 
 
 def combine(stack: Tensor, weights: Tensor) -> Tensor:

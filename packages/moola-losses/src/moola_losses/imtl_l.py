@@ -13,7 +13,7 @@ from moola_losses.claims import Claims
 from moola_losses.learned_scale import Init, LearnedScale, LearnedScaleConfig
 
 
-class ImtlL(LearnedScale):
+class IMTLL(LearnedScale):
     """sum_k p_k (e^(s_k) L_k - s_k) with one learned s_k a task.
 
     Twice `UncertaintyWeighting` at s = -2 log sigma: the optimum is e^s = 1/L, the same weights but for a
@@ -28,7 +28,7 @@ class ImtlL(LearnedScale):
         options: As `Balancer`.
 
     >>> import torch
-    >>> balancer = ImtlL(("type", "span"), init="auto")
+    >>> balancer = IMTLL(("type", "span"), init="auto")
     >>> _ = balancer({"type": torch.tensor(1.0), "span": torch.tensor(0.25)})
     >>> balancer.coefficients()
     {'type': 1.0, 'span': 4.0}
@@ -63,15 +63,15 @@ class ImtlL(LearnedScale):
         return -values.log()
 
 
-class ImtlLConfig(LearnedScaleConfig):
-    """Configuration of `ImtlL`."""
+class IMTLLConfig(LearnedScaleConfig):
+    """Configuration of `IMTLL`."""
 
     kind: Literal["imtl_l"] = "imtl_l"
     log_weight: Numbers = Field(default_factory=dict)
 
-    def build(self, tasks: Sequence[str]) -> ImtlL:
+    def build(self, tasks: Sequence[str]) -> IMTLL:
         """Makes the balancer."""
-        return ImtlL(
+        return IMTLL(
             tasks,
             init=self.init,
             log_weight=self.log_weight,

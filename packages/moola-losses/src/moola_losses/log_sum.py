@@ -16,7 +16,7 @@ class LogSum(Weighting):
 
     The scale-invariant baseline of Nash-MTL (Navon et al., ICML 2022, arXiv 2202.01017) and half of DB-MTL.
     Uncertainty weighting, IMTL-L and FAMO give these weights at their optimum or start, but for a common
-    factor. Needs floors as much as `EmaLoss`. A loss at or below its floor is refused, or lifted to `least`.
+    factor. Needs floors as much as `EMALoss`. A loss at or below its floor is refused, or lifted to `least`.
 
     Args:
         tasks: Names.

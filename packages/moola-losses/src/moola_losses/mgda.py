@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, Unpack
 
 import numpy as np
@@ -30,7 +31,13 @@ class MGDA(GradientBalancer):
     """
 
     claims = Claims(
-        scalar=False, shared=True, alone=True, duplicate=True, common_scale="equivariant", non_conflict=True
+        scalar=False,
+        shared=True,
+        alone=True,
+        twins=False,
+        duplicate=True,
+        common_scale="equivariant",
+        non_conflict=True,
     )
 
     def __init__(
@@ -40,6 +47,9 @@ class MGDA(GradientBalancer):
         if normaliser not in ("none", "norm", "loss", "loss_norm"):
             raise ValueError(f"normaliser: want 'none', 'norm', 'loss' or 'loss_norm', got {normaliser!r}")
         self.normaliser = normaliser
+        if normaliser != "none":  # what it promises hangs on the setting
+            scale = None if normaliser == "loss_norm" else "invariant"
+            self.__dict__["claims"] = replace(self.claims, common_scale=scale)
 
     def wants_positive(self) -> bool:
         """Says whether losses must be above their floors: where gradients are divided by them."""

@@ -20,7 +20,7 @@ class OriginRunningMean(Weighting):
     m := ((n-1) m + L) / n; the loss is left as it is where m <= 1e-8. n counts calls and not the task's own
     losses, so that a task which comes late has a mean that hardly moves. It starves whatever has a large
     value and a bounded slope: with pointers at .0095 and countdown at 15.9 and weights .7 and .1, the
-    coefficients are 73.7 and .0063. Negative and zero losses are divided like others. Use `EmaLoss`.
+    coefficients are 73.7 and .0063. Negative and zero losses are divided like others. Use `EMALoss`.
 
     Args:
         tasks: Names.

@@ -31,7 +31,7 @@ class PCGrad(GradientBalancer):
         options: As `GradientBalancer`.
     """
 
-    claims = Claims(scalar=False, shared=True, alone=True, common_scale="equivariant")
+    claims = Claims(scalar=False, shared=True, alone=True, twins=False, common_scale="equivariant")
 
     steps: Tensor
 

@@ -12,17 +12,17 @@ from moola_losses.balancer import BalancerConfig
 from moola_losses.cagrad import CAGradConfig
 from moola_losses.conflict_free import ConFIGConfig
 from moola_losses.db_mtl import DBMTLConfig
-from moola_losses.dwa import DwaConfig
-from moola_losses.ema_loss import EmaLossConfig
+from moola_losses.dwa import DWAConfig
+from moola_losses.ema_loss import EMALossConfig
 from moola_losses.every import EveryConfig
 from moola_losses.fairgrad import FairGradConfig
-from moola_losses.famo import FamoConfig
-from moola_losses.gls import GlsConfig
+from moola_losses.famo import FAMOConfig
+from moola_losses.gls import GLSConfig
 from moola_losses.gradnorm import GradNormConfig
 from moola_losses.gradscale import GradScaleConfig
 from moola_losses.gradvac import GradVacConfig
 from moola_losses.imtl_g import IMTLGConfig
-from moola_losses.imtl_l import ImtlLConfig
+from moola_losses.imtl_l import IMTLLConfig
 from moola_losses.initial_loss import InitialLossConfig
 from moola_losses.log_sum import LogSumConfig
 from moola_losses.mgda import MGDAConfig
@@ -34,13 +34,13 @@ from moola_losses.origin_shared_scale import OriginSharedScaleConfig
 from moola_losses.origin_uncertainty import OriginUncertaintyConfig
 from moola_losses.origin_z_score import OriginZScoreConfig
 from moola_losses.pcgrad import PCGradConfig
-from moola_losses.rlw import RlwConfig
+from moola_losses.rlw import RLWConfig
 from moola_losses.static import StaticConfig
-from moola_losses.stch import StchConfig
+from moola_losses.stch import STCHConfig
 from moola_losses.uncertainty import UncertaintyConfig
 from moola_losses.unit import UnitConfig
 from moola_losses.upgrad import UPGradConfig
-from moola_losses.uw_so import UwSoConfig
+from moola_losses.uw_so import UWSOConfig
 
 GROUP = "moola_losses.balancers"
 """Entry-point group in which another package names its own `BalancerConfig` under its kind."""
@@ -49,16 +49,16 @@ _CONFIGS: tuple[type[BalancerConfig], ...] = (
     StaticConfig,
     UnitConfig,
     InitialLossConfig,
-    EmaLossConfig,
+    EMALossConfig,
     LogSumConfig,
-    GlsConfig,
+    GLSConfig,
     UncertaintyConfig,
-    ImtlLConfig,
-    UwSoConfig,
-    DwaConfig,
-    RlwConfig,
-    FamoConfig,
-    StchConfig,
+    IMTLLConfig,
+    UWSOConfig,
+    DWAConfig,
+    RLWConfig,
+    FAMOConfig,
+    STCHConfig,
     GradScaleConfig,
     GradNormConfig,
     DBMTLConfig,

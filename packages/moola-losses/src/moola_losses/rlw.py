@@ -50,7 +50,7 @@ class RandomWeights(Weighting):
         return drawn.softmax(0)
 
 
-class RlwConfig(WeightingConfig):
+class RLWConfig(WeightingConfig):
     """Configuration of `RandomWeights`."""
 
     kind: Literal["rlw"] = "rlw"

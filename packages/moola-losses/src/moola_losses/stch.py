@@ -65,7 +65,7 @@ class SmoothTchebycheff(Weighting):
         return (scaled / means).softmax(0) / means
 
 
-class StchConfig(WeightingConfig):
+class STCHConfig(WeightingConfig):
     """Configuration of `SmoothTchebycheff`."""
 
     kind: Literal["stch"] = "stch"

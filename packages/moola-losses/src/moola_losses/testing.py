@@ -56,6 +56,8 @@ class _Subject:
     def plain(self) -> BalancerConfig:
         """The configuration without anything said task by task, and without limits on sizes."""
         update: dict[str, object] = {name: {} for name in self._by_task()}
+        # Steps in which nothing is weighed yet would hide it too.
+        update |= {n: 0 for n in ("skip",) if n in type(self.config).model_fields}
         # What changes sizes would hide what the method does to them.
         fields = type(self.config).model_fields
         update |= {n: None for n in ("normalise", "least") if n in fields and fields[n].default is None}
@@ -185,11 +187,12 @@ def _check_twins(subject: _Subject) -> None:
     names = (*subject.tasks, f"{subject.tasks[0]}'")
     balancer, found = _run(subject.plain(), names)
     if balancer.claims.twins:
-        by_task = balancer.coefficients()
-        one, other = by_task[names[0]], by_task[names[-1]]
-        assert math.isclose(one, other, rel_tol=1e-5), (
-            f"want one coefficient for equal tasks, got {one}, {other}"
-        )
+        opposed, _ = _run(subject.plain(), names, turned=subject.tasks[1::2])
+        for by_task in (balancer.coefficients(), opposed.coefficients()):
+            one, other = by_task[names[0]], by_task[names[-1]]
+            assert math.isclose(one, other, rel_tol=1e-5), (
+                f"want one coefficient for equal tasks, got {one}, {other}"
+            )
     if balancer.claims.duplicate:
         _, wanted = _run(subject.plain(), subject.tasks)
         _same_direction(wanted, found, "a task listed twice")

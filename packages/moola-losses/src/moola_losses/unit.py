@@ -73,6 +73,7 @@ class Unit(Weighting):
         self.register_buffer("counts", torch.full_like(given, 1.0 if norms else 0.0))
         # A Python number, asked for at every step: on a GPU a tensor would have to be waited for.
         self.steps = self.skip + probe if norms else 0
+        self._asked = False
 
     def get_extra_state(self) -> Tensor:
         """Returns the number of steps counted."""
@@ -118,12 +119,14 @@ class Unit(Weighting):
             scaler: Of mixed precision; small gradients are then measured at its scale.
 
         Raises:
-            ValueError: As `forward`, or if `shared` has no parameter.
+            ValueError: As `forward`, or if `shared` has no parameter, or a gradient is not finite (with its
+                task's name), there is no scaler and `non_finite` is "refuse".
         """
         positions, _ = self.present(losses)
-        targets = [] if shared is None else [p for p in shared if p.requires_grad]
+        targets = [] if shared is None else [p for p in dict.fromkeys(shared) if p.requires_grad]
         if not targets:
             raise ValueError("shared: want the shared parameters while norms are measured, got none")
+        self._asked = True
         self.steps += 1
         if self.steps <= self.skip or self.steps > self.skip + self.probe:
             return
@@ -136,8 +139,18 @@ class Unit(Weighting):
             flat = [g.detach().double().square().sum() for g in found if g is not None]
             norms.append(torch.stack(flat).sum().sqrt() / scale if flat else self.sums.new_zeros(()))
         seen, means = across_ranks(positions, torch.stack(norms), tasks=len(self.tasks))
+        if not bool(means.isfinite().all()):
+            # The scaler skips this step and lowers its factor: there will be another to measure.
+            self._not_measured(seen, means, scaled=scaler is not None)
+            return
         self.put(self.sums, seen, self.pick(self.sums, seen) + means)
         self.put(self.counts, seen, self.pick(self.counts, seen) + 1)
+
+    def _not_measured(self, positions: list[int], norms: Tensor, *, scaled: bool) -> None:
+        if self.non_finite == "refuse" and not scaled:
+            name = self.tasks[positions[int(norms.isfinite().int().argmin())]]
+            raise ValueError(f"losses: want finite gradients, got one that is not for {name!r}")
+        self.steps -= 1
 
     def weigh(self, positions: list[int], values: Tensor) -> Tensor:
         """Returns weights in proportion to 1/n by present task, from what is measured so far.
@@ -145,7 +158,7 @@ class Unit(Weighting):
         Raises:
             ValueError: If no norms were given and no step was counted.
         """
-        if self.steps == 0:
+        if self.steps == 0 and not self._asked:
             raise ValueError(
                 "unit: want norms, or backward(..., shared=...) or observe(...) first, got neither"
             )

@@ -28,7 +28,9 @@ class UPGrad(GradientBalancer):
         options: As `GradientBalancer`; the mean is weighted by the preferences.
     """
 
-    claims = Claims(scalar=False, shared=True, alone=True, common_scale="equivariant", non_conflict=True)
+    claims = Claims(
+        scalar=False, shared=True, alone=True, twins=False, common_scale="equivariant", non_conflict=True
+    )
 
     def __init__(
         self, tasks: Sequence[str], *, project: Project = "each", **options: Unpack[GradientOptions]

@@ -60,7 +60,7 @@ class SoftUncertainty(Weighting):
         return (means / (values * self.temperature)).softmax(0) / means
 
 
-class UwSoConfig(WeightingConfig):
+class UWSOConfig(WeightingConfig):
     """Configuration of `SoftUncertainty`."""
 
     kind: Literal["uw_so"] = "uw_so"
