@@ -129,9 +129,9 @@ class Doctor:
         if isinstance(representation, Tensor):
             representation = [representation]
         by_parameters = representation is None
-        given = shared if representation is None else representation
+        looked_at = shared if representation is None else representation
         # A tied parameter may be listed twice; it has one gradient.
-        place = [p for p in dict.fromkeys(given) if p.requires_grad]
+        place = [p for p in dict.fromkeys(looked_at) if p.requires_grad]
         if not place:
             raise ValueError("shared: want parameters with gradient, or a representation, got none")
         where = "parameters" if by_parameters else "representation"

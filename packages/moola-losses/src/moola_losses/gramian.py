@@ -50,7 +50,8 @@ def _in_chunks(stack: Tensor) -> Tensor:
     whole = stack.shape[1] // CHUNK * CHUNK
     chunks = stack[:, :whole].unflatten(1, (-1, CHUNK)).transpose(0, 1)
     rest = stack[:, whole:].double()
-    return (chunks @ chunks.transpose(1, 2)).double().sum(0) + rest @ rest.T
+    products: Tensor = (chunks @ chunks.transpose(1, 2)).double().sum(0) + rest @ rest.T
+    return products
 
 
 def combine(stack: Tensor, weights: Tensor) -> Tensor:

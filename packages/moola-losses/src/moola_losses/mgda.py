@@ -48,8 +48,9 @@ class MGDA(GradientBalancer):
             raise ValueError(f"normaliser: want 'none', 'norm', 'loss' or 'loss_norm', got {normaliser!r}")
         self.normaliser = normaliser
         if normaliser != "none":  # what it promises hangs on the setting
-            scale = None if normaliser == "loss_norm" else "invariant"
-            self.__dict__["claims"] = replace(self.claims, common_scale=scale)
+            self.__dict__["claims"] = replace(
+                self.claims, common_scale=None if normaliser == "loss_norm" else "invariant"
+            )
 
     def wants_positive(self) -> bool:
         """Says whether losses must be above their floors: where gradients are divided by them."""
