@@ -177,6 +177,47 @@ def test_blank_hooks_of_an_abstract_class_are_not_called(small):
     assert not needs_of(small.balancer()).epoch_end
 
 
+class Memory(Hooked):
+    """Its buffer has no size before the first step."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("rows", torch.zeros(2, 0))
+
+    def forward(self, losses):
+        self.rows = torch.ones(2, 5) if self.rows.numel() == 0 else self.rows + 1
+        return super().forward(losses)
+
+    def _load_from_state_dict(self, state, prefix, *rest):
+        self.rows = torch.zeros_like(state[f"{prefix}rows"])
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+def test_memory_that_the_first_step_sized_is_resumed(small, tmp_path):
+    for epochs in (1, 3):
+        balancer = Memory()
+        config = small.config(epochs=epochs)
+        fit(small.model(), small.data(), small.tasks, balancer, config, folder=tmp_path, resume=epochs == 3)
+    assert torch.equal(balancer.rows, torch.full((2, 5), 21.0))
+
+
+def test_total_without_gradient_is_refused(small):
+    class Flat(Quiet):
+        def forward(self, losses):
+            return sum(losses.values()).detach()
+
+    with pytest.raises(ValueError, match="want a total that depends on the losses"):
+        fit(small.model(), small.data(), small.tasks, Flat(), small.config(epochs=1))
+
+
+def test_a_balancer_may_decline_the_losses_after_the_step(small):
+    balancer = Hooked()
+    balancer.wants_after_step = False
+    fit(small.model(), small.data(), small.tasks, balancer, small.config(epochs=1))
+    assert balancer.seen == []
+    assert float(balancer.epochs) == 1
+
+
 def test_hooks_get_the_same_batch_after_the_step_and_the_end_of_epochs(small):
     balancer = Hooked()
     config = small.config(learning_rate=0.001, weight_decay=0)

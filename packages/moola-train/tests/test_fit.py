@@ -6,6 +6,7 @@ from torch import nn
 
 from moola_train import Callback, Examples, FitConfig, Row, Task, fit
 from moola_train.batch_order import batch_order
+from moola_train.parameter_groups import BALANCER_LEARNING_RATE
 from moola_train.protocols import EpochState, StepState
 
 
@@ -27,7 +28,7 @@ def test_weights_and_records_equal_a_slow_hand_written_loop(small):
         [
             {"params": weights, "lr": rate, "weight_decay": 0.1},
             {"params": others, "lr": rate, "weight_decay": 0.0},
-            {"params": [sigma], "lr": config.balancer_learning_rate, "weight_decay": 0.0},
+            {"params": [sigma], "lr": BALANCER_LEARNING_RATE, "weight_decay": 0.0},
         ],
         foreach=False,
     )

@@ -40,6 +40,21 @@ def test_balancer_has_its_own_learning_rate(small):
     assert rates == {"model": 0.1, "model/no_decay": 0.1, "balancer": 0.7}
 
 
+def test_balancer_names_a_learning_rate_unless_the_configuration_does():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.slow, self.fast = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+
+        def param_groups(self):
+            return [{"params": [self.fast], "lr": 0.5, "weight_decay": 0.0}]
+
+    model, balancer = nn.Linear(2, 2), Named()
+    for config, wanted in ((FitConfig(), (1e-3, 0.5)), (FitConfig(balancer_learning_rate=0.7), (0.7, 0.7))):
+        rate = {n: g["lr"] for g in parameter_groups(model, balancer, config) for n in g["names"]}
+        assert (rate["balancer.slow"], rate["balancer.fast"]) == wanted
+
+
 def test_first_matching_pattern_wins(small):
     patterns = (
         ParameterGroup(pattern="head_size.*", learning_rate=0.2),

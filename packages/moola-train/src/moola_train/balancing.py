@@ -36,7 +36,7 @@ def needs_of(balancer: nn.Module) -> Needs:
     It works on gradients if its ``needs_shared`` is true, or ``claims.shared`` where it has claims. Its
     ``space`` may then be "parameters", which is assumed, or "representation": the model's ``encode`` and
     ``heads`` are called apart. ``after_step`` and ``epoch_end`` are called where a class that is not abstract
-    defines them.
+    defines them; ``wants_after_step`` decides instead, where the balancer has it.
 
     Raises:
         ValueError: It works on gradients but has no ``backward``, or its space is none of the two.
@@ -52,7 +52,9 @@ def needs_of(balancer: nn.Module) -> Needs:
         if found not in ("parameters", "representation"):
             raise ValueError(f"balancer: want the space 'parameters' or 'representation', got {found!r}")
         space = "parameters" if found == "parameters" else "representation"
-    return Needs(space, _defines(balancer, "after_step"), _defines(balancer, "epoch_end"))
+    told = getattr(balancer, "wants_after_step", None)
+    after_step = _defines(balancer, "after_step") if told is None else bool(told)
+    return Needs(space, after_step, _defines(balancer, "epoch_end"))
 
 
 def _defines(balancer: nn.Module, name: str) -> bool:

@@ -142,7 +142,8 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor], *, what: str) 
     if missing or extra:
         raise ValueError(f"{what}: want the tensors of the module, got {missing=} and {extra=}")
     for name, tensor in tensors.items():
-        if own[name].shape != tensor.shape or own[name].dtype != tensor.dtype:
+        # An empty one may get its size from what it loads, as a memory made by the first step.
+        if (own[name].shape != tensor.shape and own[name].numel()) or own[name].dtype != tensor.dtype:
             wanted, found = (f"{t.dtype} {tuple(t.shape)}" for t in (own[name], tensor))
             raise ValueError(f"{what}: want {wanted} for {name!r}, got {found}")
     module.load_state_dict(dict(tensors), strict=True)

@@ -63,8 +63,9 @@ class FitConfig(BaseModel):
         Annotated[float, Field(ge=0, lt=1)],
         Annotated[float, Field(ge=0, lt=1)],
     ] = (0.9, 0.999)
-    balancer_learning_rate: Positive = 1e-3
-    """The balancer's own parameters never decay."""
+    balancer_learning_rate: Positive | None = None
+    """Of the balancer's own parameters, which never decay. None takes the rate that the balancer's
+    ``param_groups()`` names, and 1e-3 where it names none."""
     groups: tuple[ParameterGroup, ...] = ()
     schedule: Schedule = Constant()
     clip_norm: Positive | None = None

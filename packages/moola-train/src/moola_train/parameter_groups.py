@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import torch
 from torch import nn
@@ -12,6 +13,9 @@ from moola_train.config import FitConfig
 
 FUSED = frozenset({"cpu", "cuda"})
 """Devices whose AdamW is one fused step, which can be masked on the device."""
+
+BALANCER_LEARNING_RATE = 1e-3
+"""Of a balancer's parameters, where neither the configuration nor the balancer names one."""
 
 
 class Group(TypedDict):
@@ -58,13 +62,27 @@ def parameter_groups(model: nn.Module, balancer: nn.Module, config: FitConfig) -
         names = [name for name, _ in model.named_parameters()]
         raise ValueError(f"groups: want a pattern that matches one of {names}, got {unused[0]!r}")
     of_model = {id(parameter) for parameter in model.parameters()}
+    own = _own_rates(balancer)
     for name, parameter in balancer.named_parameters():
         if id(parameter) in of_model:
             raise ValueError(f"balancer: want parameters of its own, got {name!r} of the model")
-        _add(groups, "balancer", f"balancer.{name}", parameter, config.balancer_learning_rate, 0.0, None)
+        own_rate = own.get(id(parameter), BALANCER_LEARNING_RATE)
+        rate = own_rate if config.balancer_learning_rate is None else config.balancer_learning_rate
+        # Two rates are two groups; the first keeps the plain name.
+        title = "balancer"
+        while title in groups and groups[title]["lr"] != rate:
+            title += "+"
+        _add(groups, title, f"balancer.{name}", parameter, rate, 0.0, None)
     if not groups:
         raise ValueError("model: want at least one parameter to train, got none")
     return list(groups.values())
+
+
+def _own_rates(balancer: nn.Module) -> dict[int, float]:
+    """Returns the learning rates that the balancer names, by the identity of the parameter."""
+    ask = getattr(balancer, "param_groups", None)
+    told: Sequence[Mapping[str, Any]] = ask() if callable(ask) else ()
+    return {id(p): float(group["lr"]) for group in told if "lr" in group for p in group["params"]}
 
 
 def _add(

@@ -221,7 +221,8 @@ def _balance(training: Training, losses: Tensor, present: Sequence[bool]) -> tup
     total = training.balancer(_named(training, leaves, present))
     if not isinstance(total, Tensor) or total.ndim:
         raise ValueError(f"balancer: want a scalar tensor, got {type(total).__name__} {total!r}")
-    (total if scale is None else total * scale.value).backward()
+    if total.requires_grad:
+        (total if scale is None else total * scale.value).backward()
     if leaves.grad is None:
         raise ValueError("balancer: want a total that depends on the losses, got one that does not")
     return total.detach(), leaves.grad
