@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load, save
 from torch import nn
 
 from moola_models import store
@@ -125,9 +126,10 @@ def test_half_precision_weights_give_nearly_the_same_outputs(tmp_path):
         torch.testing.assert_close(a, b, rtol=0.1, atol=0.05)
 
 
-def test_a_type_that_is_not_floating_is_refused(folder):
-    with pytest.raises(TypeError, match=r"dtype: want a floating type, got torch.int8"):
-        load_model(folder, dtype=torch.int8)
+@pytest.mark.parametrize("dtype", [torch.int8, "float32"])
+def test_a_type_that_is_not_floating_is_refused(folder, dtype):
+    with pytest.raises(TypeError, match=f"dtype: want a floating type, got {dtype!r}"):
+        load_model(folder, dtype=dtype)
 
 
 def test_tensors_come_without_building_a_model(folder):
@@ -247,6 +249,7 @@ def resum(folder):
     [
         ({"schema_version": 2}, "want schema_version 1, got 2; written by moola-models 0.1.0"),
         ({"package": "other"}, "want a model of moola-models, got 'other'"),
+        ({"surprise": 1}, "config.json: want .*'model'], got .*'surprise'"),
         ({"model": {"kind": "jade", "heads": []}}, "config.json: model: heads"),
         ({"model": {"kind": "jade", "heads": ["os:system"]}}, "kind: want one of"),
     ],
@@ -265,9 +268,31 @@ def test_foreign_weights_are_refused_by_tensor(folder):
     shutil.copy(other / "model.safetensors", folder)
     resum(folder)
     with pytest.raises(
-        ValueError, match=r"model.safetensors: want 'lstm.bias_hh_l0' of shape \(32,\), got \(16,\)"
+        ValueError,
+        match=r"model.safetensors: want 'lstm.bias_hh_l0' of shape \(32,\) floating, got shape \(16,\)",
     ):
         load_model(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, torch.bool])
+def test_weights_of_another_kind_of_number_are_refused_by_tensor(folder, dtype):
+    path = folder / "model.safetensors"
+    tensors = load(path.read_bytes())
+    tensors["lstm.weight_hh_l0"] = tensors["lstm.weight_hh_l0"].to(dtype)
+    path.write_bytes(save(tensors))
+    resum(folder)
+    with pytest.raises(ValueError, match=r"want 'lstm.weight_hh_l0' of shape \(32, 8\) floating, got shape"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{", b"\xff\xfe", b""])
+@pytest.mark.parametrize(("name", "read"), [("config.json", load_model), ("card.json", load_card)])
+def test_what_is_no_json_object_is_refused_in_one_line_by_file(folder, name, read, content):
+    (folder / name).write_bytes(content)
+    resum(folder)
+    with pytest.raises(ValueError, match=f"{name}: want a JSON object, got: [^\n]+$") as caught:
+        read(folder)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_pickle_in_place_of_the_weights_is_refused(folder):
@@ -284,6 +309,19 @@ def test_an_existing_folder_is_not_overwritten_unless_asked(folder):
     save_model(make(1), folder, overwrite=True)
     assert equal(load_model(folder), make(1))
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_a_link_to_a_folder_is_not_overwritten(folder, tmp_path):
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(FileExistsError, match="got the link"):
+        save_model(make(seed=1), tmp_path / "link", overwrite=True)
+    assert equal(load_model(tmp_path / "link"), make())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "model"]
+
+
+def test_a_module_of_something_else_is_not_saved(tmp_path):
+    with pytest.raises(TypeError, match="model: want a Jade or an EntryModel, got Linear"):
+        save_model(nn.Linear(2, 2), tmp_path / "model")
 
 
 def test_a_folder_of_something_else_is_never_overwritten(tmp_path):

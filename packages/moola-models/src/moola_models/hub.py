@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-not-found, import-untyped, misc, call-arg"
 """Networks on the Hugging Face Hub. Needs the extra ``moola-models[hub]``.
 
 What lies on the Hub is the folder that `store.save_model` writes, checksums included, beside the Hub's own
@@ -9,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Self
+from typing import Never, Self
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
@@ -50,6 +49,7 @@ class HubJade(
         local_files_only: bool = False,
         revision: str | None = None,
         map_location: str | torch.device = "cpu",
+        **settings: Never,
     ) -> Self:
         """Reads a network from a folder or the Hub; the checksums are compared before anything is parsed.
 
@@ -63,11 +63,15 @@ class HubJade(
             local_files_only: Never ask the Hub.
             revision: Branch, tag or commit.
             map_location: Device of the parameters.
+            settings: None: the mixin's method takes any, this one refuses them.
 
         Raises:
+            TypeError: If settings of the network are given.
             FileNotFoundError: If a file is missing.
             ValueError: If a file is not what was written, or was written by a later schema.
         """
+        if settings:
+            raise TypeError(f"settings: want none, for they lie in the folder, got {sorted(settings)}")
         folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
             downloaded = snapshot_download(

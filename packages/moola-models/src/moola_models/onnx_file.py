@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-not-found, import-untyped"
 """A network as an ONNX file. Needs the extra ``moola-models[onnx]``.
 
 >>> import tempfile
@@ -77,4 +76,5 @@ def _lstm_layer(x: Any, w: Any, r: Any, b: Any) -> Any:
     direction = "bidirectional" if r.shape[0] == 2 else "forward"
     y, _, _ = op.LSTM(op.Transpose(x, perm=[1, 0, 2]), w, r, b, hidden_size=hidden, direction=direction)
     # (K, D, B, H) to (B, K, D * H)
-    return op.Reshape(op.Transpose(y, perm=[2, 0, 1, 3]), op.Constant(value_ints=[0, 0, -1]))
+    shape: Any = op.Constant(value_ints=[0, 0, -1])
+    return op.Reshape(op.Transpose(y, perm=[2, 0, 1, 3]), shape)

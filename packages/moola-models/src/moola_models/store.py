@@ -37,6 +37,8 @@ SCHEMA_VERSION = 1
 FILES = ("model.safetensors", "config.json", "card.json")
 BALANCER = "balancer.safetensors"
 SUMS = "SHA256SUMS"
+SETTINGS = ("schema_version", "package", "package_version", "model")
+"""What stands in ``config.json``."""
 
 _JSON_OBJECT = TypeAdapter(dict[str, JsonValue])
 C = TypeVar("C", JadeConfig, EntryConfig)
@@ -67,14 +69,20 @@ def save_model(
         The folder.
 
     Raises:
-        FileExistsError: If the path exists, and `overwrite` is off or it is not a model folder.
+        FileExistsError: If the path exists, and `overwrite` is off or it is not a model folder, but a link to
+            one, say.
         FileNotFoundError: If the parent does not exist.
+        TypeError: If the model is none of this package's.
         ValueError: If the card is not JSON.
     """
+    if not isinstance(model, Jade | EntryModel):
+        raise TypeError(f"model: want a Jade or an EntryModel, got {type(model).__name__}")
     target = Path(folder)
     if os.path.lexists(target):
         if not overwrite:
             raise FileExistsError(f"folder: want a path that does not exist, got {target}")
+        if target.is_symlink():
+            raise FileExistsError(f"folder: want a model folder to overwrite, got the link {target}")
         if not (target / SUMS).is_file():
             raise FileExistsError(f"folder: want a model folder to overwrite, got {target} without {SUMS}")
     if not target.parent.is_dir():
@@ -147,8 +155,8 @@ def load_model(
             of model, or the rows of a catalogue are not those of its configuration.
         TypeError: If `dtype` is no floating type.
     """
-    if dtype is not None and not dtype.is_floating_point:
-        raise TypeError(f"dtype: want a floating type, got {dtype}")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"dtype: want a floating type, got {dtype!r}")
     source = Path(folder)
     settings, tensors = _read_saved(source)
     built: Jade | EntryModel
@@ -156,13 +164,13 @@ def load_model(
         built = EntryModel(_config_of(source, settings, EntryConfig), seed=0)
     else:
         built = Jade(_config_of(source, settings, JadeConfig), seed=0)
-    wanted = {name: tuple(tensor.shape) for name, tensor in built.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wanted = {name: _kind_of(tensor) for name, tensor in built.state_dict().items()}
+    found = {name: _kind_of(tensor) for name, tensor in tensors.items()}
     if wanted != found:
         differ = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
         name = differ[0]
         raise ValueError(
-            f"{source / 'model.safetensors'}: want {name!r} of shape {wanted.get(name)}, "
+            f"{source / 'model.safetensors'}: want {name!r} of {wanted.get(name)}, "
             f"got {found.get(name)} ({len(differ)} tensors differ)"
         )
     try:
@@ -203,7 +211,8 @@ def load_card(folder: str | os.PathLike[str]) -> dict[str, JsonValue]:
         FileNotFoundError: If a file is missing.
         ValueError: If a file is not what was written.
     """
-    return _JSON_OBJECT.validate_json(_read_checked(Path(folder))["card.json"])
+    source = Path(folder)
+    return _parse_json(source / "card.json", _read_checked(source)["card.json"])
 
 
 def _contents(
@@ -255,14 +264,17 @@ def _read_saved(source: Path) -> Saved:
     """Reads settings and tensors, checked, in this version's layout."""
     contents = _read_checked(source)
     path = source / "config.json"
-    settings = _JSON_OBJECT.validate_json(contents["config.json"])
+    settings = _parse_json(path, contents["config.json"])
     if settings.get("package") != "moola-models":
         raise ValueError(f"{path}: want a model of moola-models, got {settings.get('package')!r}")
     saved = Saved(settings, _parse_tensors(source / "model.safetensors", contents["model.safetensors"]))
     try:
-        return migrate(saved, to=SCHEMA_VERSION)
+        now = migrate(saved, to=SCHEMA_VERSION)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    if now.settings.keys() != set(SETTINGS):
+        raise ValueError(f"{path}: want {list(SETTINGS)}, got {list(now.settings)}")
+    return now
 
 
 def _parse_tensors(path: Path, content: bytes) -> dict[str, Tensor]:
@@ -270,6 +282,19 @@ def _parse_tensors(path: Path, content: bytes) -> dict[str, Tensor]:
         return load(content)
     except SafetensorError as error:
         raise ValueError(f"{path}: want a safetensors file, got {error}") from None
+
+
+def _parse_json(path: Path, content: bytes) -> dict[str, JsonValue]:
+    try:
+        return _JSON_OBJECT.validate_json(content)
+    except ValidationError as error:
+        raise ValueError(f"{path}: want a JSON object, got: {error.errors()[0]['msg']}") from None
+
+
+def _kind_of(tensor: Tensor) -> str:
+    """Shape and kind of number; which floating type does not matter, that it is one does."""
+    kind = "floating" if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
+    return f"shape {tuple(tensor.shape)} {kind}"
 
 
 def _config_of(source: Path, settings: Mapping[str, JsonValue], kind: type[C]) -> C:

@@ -80,3 +80,8 @@ def test_a_loaded_model_trains_on(folder):
     model = HubJade.from_pretrained(folder).train()
     model(torch.randn(2, 7, 5)).span.sum().backward()
     assert model.lstm.weight_ih_l0.grad is not None
+
+
+def test_settings_of_the_network_are_refused_by_name(folder):
+    with pytest.raises(TypeError, match="hidden"):
+        HubJade.from_pretrained(folder, hidden=8)
