@@ -113,6 +113,17 @@ def test_bad_settings_are_one_line_before_any_job(words, wanted, here, market, f
     assert not here
 
 
+def test_ctrl_c_is_one_line_130_and_says_how_to_go_on(monkeypatch, market, flags, tmp_path, capsys):
+    def interrupted(*given, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(file_jobs, "sweep", interrupted)
+    assert run(["sweep", str(market / "quick.toml"), *flags, "--out", str(tmp_path / "s")]) == 130
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("moola: interrupted: finished jobs are kept in")
+    assert len(error.splitlines()) == 1
+
+
 def test_settings_lie_over_the_configuration_and_leave_the_rest():
     base = RunConfig()
     [(chosen, config)] = variants(base, ["fit.epochs=3", "balancer.kind=static"], [])
