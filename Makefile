@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help sync lint types contracts test slow cuda schemas wheel changed workflows artifacts release bench ci
+.PHONY: help sync lint types contracts test slow extras cuda schemas wheel changed workflows artifacts release bench ci
 # Machinery that needs no package of the workspace installed.
 TOOL := uv run --quiet --no-project --isolated --python '>=3.11' --with 'packaging>=24' python -m
 
@@ -17,6 +17,8 @@ test: ## Run the fast tests
 	uv run pytest
 slow: ## Run the slow tests
 	uv run pytest -m slow
+extras: ## Check the large extras, each in an environment of its own: MLflow, W&B, Ray, beancount
+	.ci/large_extras
 cuda: ## Run the tests that need a GPU
 	uv run pytest -m cuda
 schemas: ## Freeze the border schemas anew
@@ -26,9 +28,7 @@ wheel: ## Build one wheel and test it alone: make wheel PACKAGE=moola-data [PYTH
 changed: ## Print the packages that a change touches: make changed BASE=origin/main
 	@$(TOOL) tools.changed $(if $(JSON),--json) -- "$(BASE)"
 workflows: ## Check the workflows: their schema, and their security
-	uvx --quiet check-jsonschema==0.39.0 --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	uvx --quiet check-jsonschema==0.39.0 --builtin-schema vendor.dependabot .github/dependabot.yml
-	uvx --quiet zizmor==1.32.0 --quiet --offline --persona pedantic .github
+	.ci/workflows
 artifacts: ## Build wheel, sdist and bill of materials into dist, and test them: make artifacts PACKAGE=moola-losses
 	@$(TOOL) tools.artifacts "$(PACKAGE)"
 release: ## Release: make release PACKAGE=moola-losses BUMP=minor [DATE=2026-11-21] [DRY_RUN=1]
