@@ -65,7 +65,7 @@ def test_presets_leave_out_a_projection_that_no_head_reads():
     ("changes", "message"),
     [
         ({"heads": ("type", "type")}, "want different names"),
-        ({"heads": ()}, "at least 1"),
+        ({"heads": ()}, "at least one"),
         ({"heads": ("colour",)}, "kind: want one of"),
         ({"heads": (3,)}, "head: want a kind or a mapping with a kind, got 3"),
         ({"heads": ({"name": "x"},)}, "head: want a kind"),
@@ -116,3 +116,10 @@ def test_an_offer_that_is_no_head_is_refused(tmp_path, monkeypatch):
     offer(tmp_path, monkeypatch, "json:dumps")
     with pytest.raises(TypeError, match=r"entry point moola_models\.heads:stranger: want a subclass"):
         head_class("stranger")
+
+
+@pytest.mark.parametrize("head", ["spam", 3, None, {"name": "x"}, {"kind": "type", "classes": 1}])
+def test_a_head_that_does_not_fit_is_one_error(head):
+    with pytest.raises(ValidationError) as caught:
+        JadeConfig(heads=("span", head))
+    assert [error["loc"] for error in caught.value.errors()] == [("heads", 1)]

@@ -308,3 +308,10 @@ def test_a_forward_lstm_ignores_padding(x):
     outputs, alone = model(x, lengths=torch.tensor([11, 4, 1])), model(x[1:2, :4])
     for got, want in zip(outputs, alone, strict=True):
         torch.testing.assert_close(got[1], want[0])
+
+
+def test_features_that_are_no_floating_numbers_are_refused():
+    with pytest.raises(TypeError, match=r"x_BKF: want floating numbers, got torch.int64"):
+        Jade(JadeConfig(input_size=3, hidden=4, projection=None, heads=("span",)))(
+            torch.zeros(2, 5, 3, dtype=torch.int64)
+        )

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from moola_models.chain import Chain
+from moola_models.dropout import Dropout
 from moola_models.heads import Head, HeadConfig, States, Widths
+from moola_models.marks import marks_of
 from moola_models.odds import full_precision
 
 OUTSIDE, BEGIN, INSIDE = 0, 1, 2
@@ -38,7 +40,7 @@ class BioHead(Head):
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(widths.dropout)
+        self.dropout = Dropout(widths.dropout)
         self.linear = nn.Linear(widths.bar, 3)
         self.start = nn.Parameter(torch.empty(3).uniform_(-0.1, 0.1))
         self.transitions = nn.Parameter(torch.empty(3, 3).uniform_(-0.1, 0.1))
@@ -65,11 +67,14 @@ class BioHead(Head):
         Args:
             states: Of the batch.
             target: In-span marks; a soft mark of 0.5 or more counts as in the span.
+
+        Raises:
+            ValueError: If the target has another shape.
         """
         chain = self.distribution(states)
         with torch.autocast(states.bars.device.type, enabled=False):
             if target is not None:
-                return chain.log_prob(tags_of_marks(target >= 0.5))
+                return chain.log_prob(tags_of_marks(marks_of(target, states.bars)))
             log_BKT = chain.log_marginals()
             return torch.logaddexp(log_BKT[..., BEGIN], log_BKT[..., INSIDE]) - log_BKT[..., OUTSIDE]
 

@@ -50,7 +50,7 @@ class JadeConfig(BaseModel):
     """Stacked LSTM layers, convolution blocks or transformer layers."""
     projection: int | None = Field(default=64, ge=1)
     """Width that the mean state is taken to, with a ReLU, before the heads that read it; None: as it is."""
-    heads: tuple[HeadField, ...] = Field(min_length=1)
+    heads: tuple[HeadField, ...] = Field(json_schema_extra={"minItems": 1})
     """One per task. A plain string is the kind of a head with its default settings."""
     input_dropout: Rate = 0.3
     """Share of input numbers set to 0 while training."""
@@ -61,6 +61,9 @@ class JadeConfig(BaseModel):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        # As a bound of the field it would be told of a head that does not fit, too: two errors for one.
+        if not self.heads:
+            raise ValueError("heads: want at least one, got none")
         names = [head.name for head in self.heads]
         if len(set(names)) < len(names):
             raise ValueError(f"heads: want different names, got {names}")

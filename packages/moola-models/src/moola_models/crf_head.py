@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from moola_models.chain import Chain
+from moola_models.dropout import Dropout
 from moola_models.heads import Head, HeadConfig, States, Widths
+from moola_models.marks import marks_of
 from moola_models.odds import full_precision
 
 
@@ -32,7 +34,7 @@ class CrfHead(Head):
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(widths.dropout)
+        self.dropout = Dropout(widths.dropout)
         self.linear = nn.Linear(widths.bar, 2)
         self.start = nn.Parameter(torch.empty(2).uniform_(-0.1, 0.1))
         self.transitions = nn.Parameter(torch.empty(2, 2).uniform_(-0.1, 0.1))
@@ -49,11 +51,14 @@ class CrfHead(Head):
         Args:
             states: Of the batch.
             target: In-span marks; a soft mark of 0.5 or more counts as in the span.
+
+        Raises:
+            ValueError: If the target has another shape.
         """
         chain = self.distribution(states)
         # Autocast would take the tree's matrix products to half precision.
         with torch.autocast(states.bars.device.type, enabled=False):
             if target is not None:
-                return chain.log_prob((target >= 0.5).long())
+                return chain.log_prob(marks_of(target, states.bars).long())
             log_BKT = chain.log_marginals()
             return log_BKT[..., 1] - log_BKT[..., 0]

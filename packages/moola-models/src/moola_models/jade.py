@@ -83,11 +83,14 @@ class Jade(nn.Module):
             The shared representation z_BKR; zeros at padded bars.
 
         Raises:
+            TypeError: If the features are no floating numbers.
             ValueError: If the shapes are not those of the configuration, or a length is none of 1..K.
         """
         size = self.config.input_size
         if x_BKF.ndim != 3 or x_BKF.shape[1] == 0 or x_BKF.shape[2] != size:
             raise ValueError(f"x_BKF: want shape (batch, bars, {size}), got {tuple(x_BKF.shape)}")
+        if not x_BKF.is_floating_point():
+            raise TypeError(f"x_BKF: want floating numbers, got {x_BKF.dtype}")
         if lengths is not None:
             _check_lengths(lengths, x_BKF)
         dropped_BKF = self.input_dropout(x_BKF)

@@ -7,7 +7,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from moola_models.dropout import Dropout
 from moola_models.heads import Head, HeadConfig, States, Widths
+from moola_models.marks import marks_of
 from moola_models.odds import full_precision, log_odds
 from moola_models.segment import Segment
 
@@ -32,7 +34,7 @@ class SegmentHead(Head):
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(widths.dropout)
+        self.dropout = Dropout(widths.dropout)
         self.linear = nn.Linear(widths.bar, 3)
         self.empty = nn.Parameter(torch.zeros(()))
 
@@ -47,8 +49,11 @@ class SegmentHead(Head):
         Args:
             states: Of the batch.
             target: In-span marks; a soft mark of 0.5 or more counts as in the span.
+
+        Raises:
+            ValueError: If the target has another shape.
         """
         segment = self.distribution(states)
         if target is not None:
-            return segment.log_prob_of_marks(target >= 0.5)
+            return segment.log_prob_of_marks(marks_of(target, states.bars))
         return log_odds(segment.log_marginals())

@@ -8,7 +8,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from moola_models.dropout import Dropout
 from moola_models.heads import Head, HeadConfig, States, Widths
+from moola_models.marks import marks_of
 from moola_models.odds import full_precision, log_odds
 from moola_models.semi_markov import SemiMarkov
 
@@ -32,7 +34,7 @@ class SemiMarkovHead(Head):
 
     def __init__(self, config: SemiMarkovHeadConfig, widths: Widths) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(widths.dropout)
+        self.dropout = Dropout(widths.dropout)
         self.linear = nn.Linear(widths.bar, 3)
         self.duration = nn.Parameter(torch.zeros(config.durations))
         self.tail = nn.Parameter(torch.zeros(()))
@@ -48,10 +50,13 @@ class SemiMarkovHead(Head):
         Args:
             states: Of the batch.
             target: In-span marks; a soft mark of 0.5 or more counts as in the span.
+
+        Raises:
+            ValueError: If the target has another shape.
         """
         spans = self.distribution(states)
         if target is not None:
-            return spans.log_prob(target >= 0.5)
+            return spans.log_prob(marks_of(target, states.bars))
         # A rare span is a small difference from 1, which 32 bits cannot hold.
         start, end, inside = spans.start.double(), spans.end.double(), spans.inside.double()
         exact = SemiMarkov(start, end, inside, spans.duration.double(), spans.tail.double(), spans.lengths)
