@@ -98,7 +98,7 @@ def check_api(
         print(f"API: no release of {member.name} to compare with")
         return
     breaks = compare(room, member, tags[0])
-    print("\n".join([f"API: {len(breaks)} breaking changes since {tags[0]}", *breaks]))
+    print("\n".join([f"API: breaking changes since {tags[0]}: {len(breaks)}", *breaks]))
     if breaks and not may_break(tagged_version(tags[0]), new):
         raise RefusedError(f"API: {new} allows no breaking change since {tags[0]}, got {len(breaks)}")
 
