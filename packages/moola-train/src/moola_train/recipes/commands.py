@@ -12,13 +12,11 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
-from moola_data.bars import read_bars
 from moola_eval.cli import main as evaluation_command
 from moola_train.recipes.doctor_command import doctor
-from moola_train.recipes.marking import mark, write_marks
+from moola_train.recipes.predict_command import predict
 from moola_train.recipes.pretrain_command import pretrain
 from moola_train.recipes.progress import ProgressBar
-from moola_train.recipes.provenance import write_json
 from moola_train.recipes.resume_command import resume
 from moola_train.recipes.run import run_expansion
 from moola_train.recipes.run_config import RunConfig, read_config
@@ -98,37 +96,6 @@ def train(
     return _run(inputs, settings, run)
 
 
-@app.command
-def predict(bars: Path, /, *, run: Path, out: Path) -> int:
-    """Mark the expansions of a bar file with a finished run.
-
-    Features that have drifted since training are listed on the error stream; all of them in OUT.drift.json.
-
-    Example: moola predict new.csv --run runs/0001 --out spans.csv
-
-    Args:
-        bars: CSV or Parquet, as for train.
-        run: Folder of the run.
-        out: CSV or Parquet to write: start, end, type, symbol, score; both ends included.
-    """
-    if out.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"out: want a .csv or .parquet file, got {out.name!r}")
-    if out.is_dir() or not out.parent.is_dir():
-        raise ValueError(f"out: want a file in an existing folder, got {out}")
-    checked = read_bars(bars)
-    marks = mark(checked, run)
-    write_marks(out, marks, checked)
-    if marks.unmarked:
-        tell(f"{marks.unmarked} of {len(checked)} bars, in stretches shorter than a window, are not marked")
-    if marks.drift is None:
-        tell(f"drift: not checked, {run} was made before runs remembered their training features")
-    else:
-        write_json(out.with_name(out.name + ".drift.json"), marks.drift.model_dump(mode="json"))
-        tell(str(marks.drift))
-    print(f"{len(marks.spans)} spans in {len(checked)} bars: {out}")
-    return 0
-
-
 @app.command(help_flags=[])
 def evaluate(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
     """Score files of predictions against files of truth; the same as `python -m moola_eval`.
@@ -139,6 +106,7 @@ def evaluate(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> in
     return evaluation_command(words)
 
 
+app.command(predict)
 app.command(resume)
 app.command(sweep)
 app.command(walk_forward)

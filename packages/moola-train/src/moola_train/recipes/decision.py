@@ -5,11 +5,38 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from moola_train.recipes.confidence import Confidence
 
 NAME = "decision.json"
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Marking(BaseModel):
+    """How bars of a long file are marked, and what such marks were worth on the inner part.
+
+    All its numbers are a little too good: the threshold was chosen there.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threshold: Share
+    """For the probability of bars as this way of marking gives it."""
+    inner_value: float | None
+    """Span F1."""
+    confidence: Confidence | None
+    """From a span's score to how often such spans are right; None if none was marked."""
+    delay: float | None
+    """Mean bars from the start of a true span to the first marked bar in it, of those detected."""
+    detected: float | None
+    """Share of true spans with a marked bar."""
+    false_alarms: float | None
+    """Marked spans that touch no true one, per 1,000 bars."""
+    windows: int
+    """Inner windows that all this was measured on."""
 
 
 class Decision(BaseModel):
@@ -17,17 +44,23 @@ class Decision(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     decoder: Literal["threshold"] = "threshold"
     """Runs of bars whose probability is at least the threshold."""
-    threshold: Annotated[float, Field(ge=0, le=1)]
+    threshold: Share
+    """For windows judged each alone, as the report does; files are marked by `both` and `causal`."""
     objective: str
     """The metric that chose the threshold, on the inner part."""
     inner_value: float | None
     """Its value there; optimistic, for the threshold was chosen by it."""
     fingerprint: str
     """Of the data that the threshold was chosen on."""
-    calibration: Literal["none"] = "none"
+    calibration: Literal["none", "platt"] = "none"
+    """Of the spans' confidence."""
+    both: Marking | None = None
+    """Every bar by the mean over the overlapping windows that hold it; None in version 1."""
+    causal: Marking | None = None
+    """Every bar by the window that ends with it, so by no later bar; None in version 1."""
     feature_set: str
     feature_names: tuple[str, ...]
     length: Annotated[int, Field(ge=1)]
@@ -38,6 +71,13 @@ class Decision(BaseModel):
     weights: str
     """SHA-256 of the model's weights: the decision is for these and no others."""
     versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _versions_differ_by_markings(self) -> Self:
+        for name in ("both", "causal"):
+            if (getattr(self, name) is None) != (self.schema_version == 1):
+                raise ValueError(f"{name}: want one in version 2 and none in version 1")
+        return self
 
 
 def weights_digest(model: Path) -> str:

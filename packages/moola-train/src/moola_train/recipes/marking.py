@@ -1,198 +1,136 @@
-"""Marks a bar file of any length with a finished run."""
+"""From what overlapping windows say to spans with type, pointers and confidence."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-import moola_models
-from moola_data.features import compute_features
 from moola_data.schema import Bars, Spans
-from moola_data.spans_file import spans_table
-from moola_data.windows import window_starts
 from moola_eval.decoding import decode
-from moola_models.type_head import TypeHeadConfig
-from moola_train.batches import Batch
-from moola_train.recipes.answers import Answers, answers
-from moola_train.recipes.decision import NAME, Decision, read_decision, weights_digest
-from moola_train.recipes.drift import DriftReport, compare, read_trained
+from moola_train.recipes.confidence import Confidence
+from moola_train.recipes.covering import Merged, Mode
+from moola_train.recipes.drift import DriftReport
+
+Float = npt.NDArray[np.float32]
 
 
 class Marks(NamedTuple):
-    """What a run says of a bar file."""
+    """What a run says of N bars: m spans, numbers by bar."""
 
+    mode: Mode
     spans: Spans
-    score: npt.NDArray[np.float32]
-    """Mean in-span probability of each span's bars."""
-    probability: npt.NDArray[np.float32]
-    """Of every bar; NaN where no window reaches."""
+    score: Float
+    """Mean in-span probability of each span's bars, (m,)."""
+    confidence: Float
+    """How often a span with this score finds a true one, (m,); NaN of a run that has not learnt it."""
+    pointers: Float
+    """Centre and length in bars, (m, 2), the centre counted from the span's first bar: means over the windows
+    that hold the span and point into it; NaN where none does, or the run has no pointers."""
+    probability: Float
+    """Of every bar, (N,); NaN where no window reaches."""
+    countdown: Float | None
+    """Bars to the nearest start, (N,); None of a run that does not count."""
     drift: DriftReport | None = None
     """The bars' features against those of training; None of a run that does not remember them."""
 
     @property
     def unmarked(self) -> int:
-        """Bars in stretches shorter than a window, which cannot be marked."""
+        """Bars that no window reaches: in stretches shorter than one, or before the first has its bars."""
         return int(np.isnan(self.probability).sum())
 
 
-def mark(bars: Bars, run: Path) -> Marks:
-    """Marks the expansions of bars.
-
-    Windows overlap by half, the last of every stretch ends on its last bar; a bar's probability is the mean
-    over the windows that hold it. The network reads in both directions: a bar's mark uses later bars too.
+def spans_of(
+    merged: Merged,
+    bars: Bars,
+    *,
+    threshold: float,
+    confidence: Confidence | None,
+    type_names: tuple[str, ...],
+) -> Marks:
+    """Cuts runs of bars that reach the threshold, never across a change of segment.
 
     Args:
-        bars: The bars; at least one stretch as long as a window.
-        run: Folder of a finished run.
+        merged: What windows say of the bars.
+        bars: The bars.
+        threshold: A probability equal to it is marked.
+        confidence: From a span's score to its confidence.
+        type_names: Of the run.
 
     Returns:
-        The spans with their scores.
-
-    Raises:
-        FileNotFoundError: The run is not finished.
-        ValueError: No stretch is as long as a window, or the run's files are damaged.
+        The spans. A span's type is the most probable by the mean over the windows that hold its middle bar
+        (causal: that end in it).
     """
-    decision = read_decision(run)
-    length = decision.length
-    starts = _covering(bars.segment, length)
-    if not len(starts):
-        longest = int(np.unique(bars.segment, return_counts=True)[1].max()) if len(bars) else 0
-        raise ValueError(f"bars: want an uninterrupted stretch of {length} bars or more, got {longest}")
-    model = moola_models.load_model(run / "model")
-    _belong_together(decision, model, run)
-    features = compute_features(bars, decision.feature_set)
-    if features.names != decision.feature_names:
-        raise ValueError(f"run: want features {decision.feature_names}, got {features.names} here")
-    found = answers(
-        model,
-        _Windows(features.values, starts, decision),
-        np.arange(len(starts)),
-        length=length,
-        pointer_encoding="origin",
-        countdown_form="raw",
-    )
-    probability = _mean_over_windows(found.probability[..., None], starts, len(bars))[:, 0]
-    trained = read_trained(run)
-    drift = None if trained is None else compare(features.values, trained)
-    marks = _spans(bars, decision, probability, _types(found, starts, len(bars), length))
-    return marks._replace(drift=drift)
-
-
-def write_marks(path: Path, marks: Marks, bars: Bars) -> None:
-    """Writes a spans file with a column ``score``, in one step.
-
-    Raises:
-        ValueError: The name ends neither on ``.csv`` nor on ``.parquet``.
-    """
-    if path.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"out: want a .csv or .parquet file, got {path.name!r}")
-    table = spans_table(marks.spans, bars, times="time").assign(score=marks.score)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as file:
-            if path.suffix == ".csv":
-                table.to_csv(file, index=False, lineterminator="\n")
-            else:
-                table.to_parquet(file, index=False)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _covering(segment: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.int64]:
-    """First bars of half-overlapping windows that together hold every bar of every long enough stretch."""
-    starts = window_starts(segment, length=length, stride=max(length // 2, 1))
-    ends = np.flatnonzero(np.append(np.diff(segment) != 0, True)) + 1 if len(segment) else np.zeros(0, int)
-    heads = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
-    flush = (ends - length)[ends - heads >= length]
-    return np.union1d(starts, flush).astype(np.int64)
-
-
-def _mean_over_windows(
-    values: npt.NDArray[np.float32], starts: npt.NDArray[np.int64], bars: int
-) -> npt.NDArray[np.float32]:
-    _, length, width = values.shape
-    total = np.zeros((bars, width))
-    rows = (starts[:, None] + np.arange(length)).reshape(-1)
-    for column in range(width):
-        total[:, column] = np.bincount(rows, weights=values[..., column].reshape(-1), minlength=bars)
-    count = np.bincount(rows, minlength=bars).astype(np.float64)
-    count[count == 0] = np.nan
-    return (total / count[:, None]).astype(np.float32)
-
-
-def _types(
-    found: Answers, starts: npt.NDArray[np.int64], bars: int, length: int
-) -> npt.NDArray[np.float32] | None:
-    if found.type_probability is None:
-        return None
-    return _mean_over_windows(np.repeat(found.type_probability[:, None], length, axis=1), starts, bars)
-
-
-def _spans(
-    bars: Bars,
-    decision: Decision,
-    probability: npt.NDArray[np.float32],
-    types: npt.NDArray[np.float32] | None,
-) -> Marks:
+    probability = merged.probability
     known = np.flatnonzero(~np.isnan(probability))
     piece = np.diff(bars.segment[known], prepend=bars.segment[known[:1]]) != 0
-    lengths = np.bincount(np.cumsum(piece))
-    cut = decode(probability[known], threshold=decision.threshold, lengths=lengths)
+    # Bars without a window in the middle of a segment would part it, too; there are none.
+    lengths = np.bincount(np.cumsum(piece)) if len(known) else np.zeros(0, np.int64)
+    cut = decode(probability[known], threshold=threshold, lengths=lengths)
     assert cut.score is not None  # decode gives one
-    head = known[np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)]
+    head = known[np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)] if len(known) else known
     start, end = head[cut.sequence] + cut.start, head[cut.sequence] + cut.end
-    middle = (start + end) // 2
     spans = Spans(
         start=start.astype(np.int64),
         end=end.astype(np.int64),
-        type=(np.full(len(start), -1) if types is None else types[middle].argmax(axis=1)).astype(np.int64),
+        type=_types(merged, start, end),
         weight=np.ones(len(start), np.float32),
-        type_names=decision.type_names,
+        type_names=type_names,
         annotator="moola",
+        label="expansion",
     )
-    return Marks(spans, cut.score.astype(np.float32), probability)
+    sure = np.full(len(start), np.nan, np.float32) if confidence is None else confidence(cut.score)
+    return Marks(
+        merged.mode,
+        spans,
+        cut.score.astype(np.float32),
+        sure,
+        _pointers(merged, start, end),
+        probability,
+        merged.countdown,
+    )
 
 
-def _belong_together(decision: Decision, model: moola_models.Jade, run: Path) -> None:
-    """A decision for another model would mark nonsense without a word."""
-    inputs = len(decision.feature_names) + int(decision.position)
-    classes = [head.classes for head in model.config.heads if isinstance(head, TypeHeadConfig)]
-    for name, wanted, got in (
-        ("weights", decision.weights, weights_digest(run / "model")),
-        ("length", decision.length, model.config.window),
-        ("features", inputs, model.config.input_size),
-        ("type_names", [len(decision.type_names)] if classes else [], classes),
-    ):
-        if wanted != got:
-            raise ValueError(f"run: want the model that {NAME} is for, got other {name}: {got}, not {wanted}")
+def _windows(
+    merged: Merged, first: npt.NDArray[np.integer], last: npt.NDArray[np.integer]
+) -> list[tuple[int, int]]:
+    """Which windows have their own first bar in first..last."""
+    low = np.searchsorted(merged.starts, first, "left")
+    high = np.searchsorted(merged.starts, last, "right")
+    return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
-class _Windows:
-    """Windows of unlabelled bars, gathered by index."""
+def _types(
+    merged: Merged, start: npt.NDArray[np.integer], end: npt.NDArray[np.integer]
+) -> npt.NDArray[np.int64]:
+    said = merged.type_probability
+    if said is None:
+        return np.full(len(start), -1, np.int64)
+    middle, reach = (start + end) // 2, merged.length - 1
+    if merged.mode == "both":
+        ranges = _windows(merged, middle - reach, middle)
+    else:
+        ranges = _windows(merged, start - reach, end - reach)
+    means = [said[low:high].mean(axis=0, dtype=np.float64).argmax() for low, high in ranges]
+    return np.array(means, np.int64)
 
-    def __init__(
-        self, features: npt.NDArray[np.float32], starts: npt.NDArray[np.int64], decision: Decision
-    ) -> None:
-        self._features = torch.from_numpy(features)
-        self._starts = torch.from_numpy(starts)
-        self._bars = torch.arange(decision.length)
-        self._ramp = (
-            (self._bars / max(decision.length - 1, 1)).float()[:, None] if decision.position else None
-        )
 
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def batch(self, index: torch.Tensor) -> Batch:
-        inputs = self._features[self._starts[index][:, None] + self._bars]
-        if self._ramp is not None:
-            inputs = torch.cat([inputs, self._ramp.expand(len(index), -1, 1)], dim=-1)
-        return Batch(inputs, {}, {}, torch.ones(len(index)))
+def _pointers(merged: Merged, start: npt.NDArray[np.integer], end: npt.NDArray[np.integer]) -> Float:
+    found = np.full((len(start), 2), np.nan, np.float32)
+    if merged.pointers is None:
+        return found
+    reach = merged.length - 1
+    if merged.mode == "both":
+        ranges = _windows(merged, end - reach, start)
+    else:
+        ranges = _windows(merged, start - reach, end - reach)
+    for row, (low, high) in enumerate(ranges):
+        if low >= high:
+            continue
+        said = merged.pointers[low:high].astype(np.float64)
+        said[:, 0] += merged.starts[low:high] - start[row]
+        inside = (said[:, 0] >= -0.5) & (said[:, 0] <= end[row] - start[row] + 0.5)
+        if inside.any():
+            found[row] = said[inside].mean(axis=0)
+    return found

@@ -15,13 +15,14 @@ import moola_models
 from moola_data.card import dataset_card
 from moola_data.schema import WindowSet
 from moola_data.windows import window_view
-from moola_eval.schema import Report, Threshold
+from moola_eval.schema import Report
 from moola_train.fit import FitResult, fit
 from moola_train.gradient_norms import GradientNorms
 from moola_train.protocols import Callback
 from moola_train.recipes.criteria import judged
+from moola_train.recipes.deciding import decide
 from moola_train.recipes.decision import NAME as DECISION
-from moola_train.recipes.decision import Decision, weights_digest, write_decision
+from moola_train.recipes.decision import weights_digest, write_decision
 from moola_train.recipes.doctor_watch import watch_of
 from moola_train.recipes.drift import NAME as DRIFT
 from moola_train.recipes.drift import remember
@@ -31,7 +32,6 @@ from moola_train.recipes.first_weights import first_weights
 from moola_train.recipes.provenance import (
     changed_versions,
     metadata,
-    package_versions,
     write_json,
     write_text,
 )
@@ -195,7 +195,11 @@ def _report(
     write_json(run.path / "report.json", json.loads(report.model_dump_json()))
     write_text(run.path / "report.md", report_text(report, config, inputs.source.notes))
     # Last: a folder with a decision is a finished run.
-    write_decision(run.path, _decision(made.windows, config, chosen, weights_digest(run.path / "model")))
+    digest = weights_digest(run.path / "model")
+    decision = decide(
+        made.model, made.windows, made.inner, inputs.bars, config.data, alone=chosen, weights=digest
+    )
+    write_decision(run.path, decision)
     return Outcome(run.path, report, fitted)
 
 
@@ -203,24 +207,6 @@ def report_value(report: Report, name: str) -> float | None:
     """The value of a metric; None where it is undefined or missing."""
     found = [metric.value for metric in report.metrics if metric.name == name]
     return found[0] if found and np.isfinite(found[0]) else None
-
-
-def _decision(windows: WindowSet, config: RunConfig, chosen: Threshold, weights: str) -> Decision:
-    return Decision(
-        threshold=chosen.threshold,
-        objective=chosen.metric,
-        inner_value=chosen.value,
-        fingerprint=chosen.fingerprint,
-        feature_set=windows.feature_set,
-        feature_names=windows.feature_names,
-        length=windows.length,
-        position=windows.position,
-        pointer_encoding=config.data.pointer_encoding,
-        countdown_form=config.data.countdown_form,
-        type_names=windows.type_names,
-        weights=weights,
-        versions=package_versions(),
-    )
 
 
 def _warn(words: str) -> None:
