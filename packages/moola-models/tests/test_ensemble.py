@@ -95,3 +95,9 @@ def test_impossible_ensembles_are_refused():
         Ensemble([lstm, tcn])
     with pytest.raises(ValueError, match="method: want 'loop' for an LSTM, got 'vmap'"):
         Ensemble([lstm], method="vmap")
+
+
+def test_an_unknown_method_is_refused():
+    member = Jade(JadeConfig(input_size=3, hidden=4, projection=None, heads=("span",)))
+    with pytest.raises(ValueError, match="method: want 'loop' or 'vmap', got 'all'"):
+        Ensemble([member], method="all")

@@ -132,3 +132,12 @@ def test_an_overlap_that_does_not_single_out_a_match_is_refused(iou):
     marks = torch.ones(1, 1, 3, dtype=torch.bool)
     with pytest.raises(ValueError, match=r"iou: want a number in 0\.5\.\.1"):
         match_counts(marks, marks, iou=iou)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"samples": 0}, {"k_best": 0}, {"k_best": -3}, {"average": "mean"}, {"iou": float("nan")}]
+)
+def test_settings_of_the_decision_are_refused_by_name(changes):
+    segment = Segment(*(torch.zeros(1, 5) for _ in range(3)), torch.tensor(0.0))
+    with pytest.raises(ValueError, match=f"^{next(iter(changes))}: want"):
+        decode_for_f1(segment, generator=torch.Generator(), **changes)

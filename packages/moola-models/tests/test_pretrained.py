@@ -142,3 +142,37 @@ def test_a_damaged_folder_is_refused(tmp_path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="want sha256"):
         from_pretrained(make(2), folder)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "change", "error", "message"),
+    [
+        (
+            torch.float32,
+            lambda t: t.long(),
+            TypeError,
+            "want 'lstm.weight_hh_l0' of numbers like torch.float32",
+        ),
+        (torch.float32, lambda t: t.to(torch.complex64), TypeError, "got torch.complex64"),
+        (torch.float16, lambda t: t + 1e9, ValueError, "within the range of torch.float16, got 256 numbers"),
+    ],
+)
+def test_numbers_that_the_model_cannot_hold_change_nothing(dtype, change, error, message):
+    new = make(2).to(dtype)
+    before, source = copy_of(new), copy_of(make(1))
+    source["lstm.weight_hh_l0"] = change(source["lstm.weight_hh_l0"])
+    with pytest.raises(error, match=message):
+        from_pretrained(new, source)
+    assert moved(before, new) == set()
+
+
+def test_one_string_of_prefixes_is_refused():
+    with pytest.raises(
+        TypeError, match=r"prefixes: want a sequence of names' beginnings, got the string 'lstm\.'"
+    ):
+        from_pretrained(make(2), make(1).state_dict(), prefixes="lstm.")
+
+
+def test_an_unknown_need_is_refused():
+    with pytest.raises(ValueError, match="need: want 'all' or 'some', got 'most'"):
+        from_pretrained(make(2), make(1).state_dict(), need="most")

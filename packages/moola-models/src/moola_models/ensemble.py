@@ -34,7 +34,8 @@ class Ensemble(nn.Module):
         method: "loop" runs one encoder after the other, "vmap" all at once; heads run one after the other.
 
     Raises:
-        ValueError: If there is no member, configurations differ, or the encoder cannot be batched.
+        ValueError: If there is no member, configurations differ, or the method is neither or cannot batch the
+            encoder.
 
     >>> from moola_models.config import compact
     >>> ensemble = Ensemble([Jade(compact(12), seed=seed) for seed in range(3)]).eval()
@@ -53,6 +54,8 @@ class Ensemble(nn.Module):
                 raise ValueError(
                     f"members: want the configuration {config}, got {member.config} in row {row}"
                 )
+        if method not in ("loop", "vmap"):
+            raise ValueError(f"method: want 'loop' or 'vmap', got {method!r}")
         if method == "vmap" and isinstance(config.encoder, LstmConfig):
             raise ValueError(
                 "method: want 'loop' for an LSTM, got 'vmap': torch has no batched rule for its LSTM kernel"

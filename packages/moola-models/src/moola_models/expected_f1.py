@@ -62,8 +62,11 @@ def decode_for_f1(
         The marks, never with a lower expected F1 (pooled: of the batch) than those of `best_marks`.
 
     Raises:
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, or `average` is neither.
     """
+    for name, number in (("samples", samples), ("k_best", k_best)):
+        if number < 1:
+            raise ValueError(f"{name}: want 1 or more, got {number}")
     drawn_BNK = sample_marks(distribution, samples, generator=generator)
     likely = k_best_marks(distribution, k_best) if k_best > 1 else None
     first_B1K = best_marks(distribution)[:, None] if likely is None else likely.marks
@@ -84,8 +87,10 @@ def choose_for_f1(
         average: As in `decode_for_f1`.
 
     Raises:
-        ValueError: If `iou` is out of range.
+        ValueError: If `iou` is out of range, or `average` is neither.
     """
+    if average not in ("window", "pooled"):
+        raise ValueError(f"average: want 'window' or 'pooled', got {average!r}")
     found_BMN = match_counts(candidates_BMK, drawn_BNK, iou=iou)
     said_BM, true_BN = (_opens(marks).sum(2).double() for marks in (candidates_BMK, drawn_BNK))
     both_BMN = said_BM[:, :, None] + true_BN[:, None, :]

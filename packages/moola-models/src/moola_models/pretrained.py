@@ -92,9 +92,16 @@ def from_pretrained(
 
     Raises:
         FileNotFoundError: If a file of the folder is missing, a balancer's state included when asked for.
+        TypeError: If `prefixes` is one string, or a tensor's kind of number is not that of the model's: whole
+            or complex numbers in place of floating ones.
         ValueError: If a file is damaged, a prefix begins no name of the model, tensors do not fit as `need`
-            and the balancer want, or a balancer's state is wanted from a state dictionary.
+            and the balancer want, a number is too large for the model's type, or a balancer's state is wanted
+            from a state dictionary.
     """
+    if need not in ("all", "some"):
+        raise ValueError(f"need: want 'all' or 'some', got {need!r}")
+    if isinstance(prefixes, str):
+        raise TypeError(f"prefixes: want a sequence of names' beginnings, got the string {prefixes!r}")
     wanted = dict(model.state_dict())
     for prefix in prefixes:
         if not any(name.startswith(prefix) for name in wanted):
@@ -132,6 +139,8 @@ def from_pretrained(
     )
     if not fitting or (need == "all" and (report.missing or report.differing or report.unexpected)):
         raise ValueError(f"source: want every tensor asked for, got\n{report}")
+    for name in fitting:
+        _check_numbers(name, wanted[name], offered[name])
     carried: dict[str, Tensor] = {}
     if balancer is not None:
         if folder is None:
@@ -147,3 +156,16 @@ def from_pretrained(
     if balancer is not None:
         balancer.load_state_dict(carried)
     return report._replace(balancer=tuple(carried))
+
+
+def _check_numbers(name: str, wanted: Tensor, offered: Tensor) -> None:
+    if (
+        wanted.is_floating_point() != offered.is_floating_point()
+        or offered.is_complex() != wanted.is_complex()
+    ):
+        raise TypeError(f"source: want {name!r} of numbers like {wanted.dtype}, got {offered.dtype}")
+    lost = int((offered.isfinite() & ~offered.to(wanted.dtype).isfinite()).sum())
+    if lost:
+        raise ValueError(
+            f"source: want {name!r} within the range of {wanted.dtype}, got {lost} numbers beyond it"
+        )
