@@ -100,8 +100,8 @@ def plain() -> Step:
     return training(lambda _net, _z, losses: sum(losses.values()).backward())
 
 
-def weighting(kind: str) -> Step:
-    balancer = resolve_balancer({"kind": kind, **SETTINGS.get(kind, {})}).build(TASKS)
+def weighting(settings: dict[str, object]) -> Step:
+    balancer = resolve_balancer(settings).build(TASKS)
     net = Net()
     groups = balancer.param_groups()
     optimizer = torch.optim.Adam([{"params": list(net.parameters())}, *groups], lr=1e-3)
@@ -198,13 +198,16 @@ def rows() -> Iterator[tuple[str, str, float | None, int, Callable[[], Step]]]:
         if isinstance(resolve_balancer(kind).build(TASKS), GradientBalancer):
             exact.append(kind)
         elif kind == "famo":
-            yield "FAMO, losses computed again", kind, 1.30, 1, lambda: weighting("famo")
+            yield "FAMO, losses computed again", kind, 1.30, 1, lambda: weighting({"kind": "famo"})
         else:
-            yield "weights of losses", kind, 1.05, 1, lambda k=kind: weighting(k)
+            settings = {"kind": kind, **SETTINGS.get(kind, {})}
+            yield "weights of losses", kind, 1.05, 1, lambda s=settings: weighting(s)
     for kind in exact:
         for place in ("representation", "split"):
             build = lambda k=kind, p=place: gradients(k, place=p)  # noqa: E731
             yield f"gradients at the representation ({place})", kind, 1.20, 1, build
+    build = lambda: weighting({"kind": "famo", "refresh": "next_batch"})  # noqa: E731
+    yield "FAMO, the next batch's losses", "famo", 1.05, 1, build
     for kind in ("gradscale", "gradnorm"):
         build = lambda k=kind: gradients({"kind": "every", "inner": k}, place="representation")  # noqa: E731
         yield "the same, weights made every 10 steps (representation)", kind, 1.05, 10, build
