@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from moola_eval.cli import main as evaluation_command
 from moola_train.recipes.doctor_command import doctor
+from moola_train.recipes.journal_command import journal
 from moola_train.recipes.predict_command import predict
 from moola_train.recipes.pretrain_command import pretrain
 from moola_train.recipes.progress import ProgressBar
@@ -113,6 +114,7 @@ app.command(walk_forward)
 app.command(doctor)
 app.command(pretrain)
 app.command(study)
+app.command(journal)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -129,7 +131,7 @@ def run(arguments: Sequence[str]) -> int:
         said = _one_line(interruption) or "nothing had been begun"
         print(f"moola: interrupted: {said}", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, OSError, ArithmeticError) as error:
+    except (ValueError, TypeError, OSError, ArithmeticError, ImportError) as error:
         if os.environ.get("MOOLA_TRACEBACK"):
             raise
         print(f"moola: {_one_line(error)}", file=sys.stderr)
