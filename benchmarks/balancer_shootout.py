@@ -16,7 +16,7 @@ Every run has the same model, batches, Adam, learning rate and number of steps; 
 A task's figure is the share of what could be learnt that it missed, (loss - optimum) / (constant - optimum)
 on a large held-out draw with the best constant output: 0 is perfect, 1 nothing learnt. "tuned static" is the
 best of 24 drawn sets of weights by the mean share on seeds that are not reported: it cost 24 times others.
-Figures are means over five seeds of 200 steps; the deviation is that of the mean over the tasks between seeds.
+Figures are means over five seeds of 200 steps; the deviation is that of the mean over tasks between seeds.
 """
 
 from __future__ import annotations
