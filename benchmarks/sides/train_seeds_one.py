@@ -1,33 +1,13 @@
-"""One seed of the job in a process of its own: 30 epochs."""
+"""One seed of the job in a process of its own."""
 
-import multiprocessing
 import multiprocessing.pool
 import sys
 from pathlib import Path
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).parent))
+from train_seeds import pool, seed
 
 VERSIONS = ["moola-train", "torch"]
-
-
-def seed(number: int) -> None:
-    """Trains one seed, with one thread."""
-    from train_job import BATCH, LOSSES, Model, examples
-
-    from moola_train import Examples, FitConfig, Task, fit
-
-    data = Examples(*examples())
-    tasks = [Task(name, loss) for name, loss in LOSSES.items()]
-    fit(Model(number), data, tasks, None, FitConfig(epochs=30, batch_size=BATCH, device="cpu", seed=number))
-
-
-def pool(count: int) -> multiprocessing.pool.Pool:
-    """Starts processes and waits until each has loaded everything."""
-    made = multiprocessing.get_context("fork").Pool(count)
-    made.map(torch.set_num_threads, [1] * count, chunksize=1)
-    return made
 
 
 def prepare() -> multiprocessing.pool.Pool:

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from train_seeds_one import VERSIONS, pool, seed
+from train_seeds import pool, seed
 
-__all__ = ["VERSIONS"]
+VERSIONS = ["moola-train", "torch"]
 
 
 def prepare() -> multiprocessing.pool.Pool:

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from moola_train import Callback, fit
+from moola_train.fused_adamw import FusedAdamW
 
 
 def norms_at_the_step(small, **settings):
@@ -20,14 +21,14 @@ def norms_at_the_step(small, **settings):
             return ()
 
     model, balancer = small.model(), small.balancer()
-    step = torch.optim.AdamW.step
+    step = FusedAdamW.step
 
     def spy(self, closure=None):
         after.append(measure(model, balancer))
         return step(self, closure)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim.AdamW, "step", spy)
+        patch.setattr(FusedAdamW, "step", spy)
         config = small.config(epochs=1, **settings)
         fit(model, small.data(), small.tasks, balancer, config, callbacks=[Look()])
     return before, after

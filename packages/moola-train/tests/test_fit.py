@@ -6,6 +6,7 @@ from torch import nn
 
 from moola_train import Callback, Examples, FitConfig, Row, Task, fit
 from moola_train.batch_order import batch_order
+from moola_train.fused_adamw import FusedAdamW
 from moola_train.parameter_groups import BALANCER_LEARNING_RATE
 from moola_train.protocols import EpochState, StepState
 
@@ -292,7 +293,7 @@ def test_clipping_covers_model_and_balancer_together(small):
             return ()
 
     original, clipped = [], []
-    step = torch.optim.AdamW.step
+    step = FusedAdamW.step
 
     def spy(self, closure=None):
         clipped.append(
@@ -301,7 +302,7 @@ def test_clipping_covers_model_and_balancer_together(small):
         return step(self, closure)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim.AdamW, "step", spy)
+        patch.setattr(FusedAdamW, "step", spy)
         config = small.config(epochs=1, clip_norm=0.05)
         result = fit(small.model(), small.data(), small.tasks, small.balancer(), config, callbacks=[Slope()])
     assert min(original) > 0.05

@@ -126,15 +126,16 @@ class WindowedBars:
     def batch(self, index: Tensor) -> Batch:
         """Returns the windows of `index`, int64 (B,): inputs (B, K, F), or (B, K, F+1) with the position."""
         index = index.to(self.device)
-        rows = self._starts[index][:, None] + self._bars
-        inputs = self._features[rows]
+        # index_select is several times as fast as indexing for a few rows.
+        rows = self._starts.index_select(0, index)[:, None] + self._bars
+        inputs = self._features.index_select(0, rows.reshape(-1)).view(*rows.shape, -1)
         if self.position:
             inputs = torch.cat([inputs, self._ramp.expand(len(index), -1, 1)], dim=-1)
         return Batch(
             inputs,
-            {name: t[index] for name, t in self._targets.items()},
-            {name: m[index] for name, m in self._masks.items()},
-            self._weight[index],
+            {name: t.index_select(0, index) for name, t in self._targets.items()},
+            {name: m.index_select(0, index) for name, m in self._masks.items()},
+            self._weight.index_select(0, index),
         )
 
 
@@ -208,10 +209,10 @@ class Examples:
     def batch(self, index: Tensor) -> Batch:
         """Returns the examples of `index`, int64 (B,)."""
         return Batch(
-            self.inputs[index],
-            {name: t[index] for name, t in self.targets.items()},
-            {name: m[index] for name, m in self.masks.items()},
-            self.weight[index],
+            self.inputs.index_select(0, index),
+            {name: t.index_select(0, index) for name, t in self.targets.items()},
+            {name: m.index_select(0, index) for name, m in self.masks.items()},
+            self.weight.index_select(0, index),
         )
 
 

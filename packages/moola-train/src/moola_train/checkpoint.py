@@ -52,9 +52,9 @@ class Manifest(BaseModel):
 
     def to_bytes(self) -> bytes:
         """Serialises with the checksum; `from_bytes` accepts exactly these bytes and no others."""
-        content = self.model_dump(mode="json")
-        digest = hashlib.sha256(_canonical(content)).hexdigest()
-        return _canonical({"manifest": content, "sha256": digest})
+        # One line: only without indentation does Python's json use its compiled encoder.
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, allow_nan=False).encode()
+        return b'{"manifest": %b, "sha256": "%b"}\n' % (content, hashlib.sha256(content).hexdigest().encode())
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Manifest:
@@ -171,10 +171,6 @@ def replace_text(path: Path, text: str) -> None:
     _write_durably(temporary, text.encode())
     temporary.replace(path)
     _sync_folder(path.parent)
-
-
-def _canonical(content: object) -> bytes:
-    return (json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
 def _write_durably(path: Path, raw: bytes) -> None:

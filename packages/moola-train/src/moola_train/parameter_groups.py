@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from moola_train.config import FitConfig
+from moola_train.fused_adamw import FusedAdamW
 
 FUSED = frozenset({"cpu", "cuda"})
 """Devices whose AdamW is one fused step, which can be masked on the device."""
@@ -109,7 +110,8 @@ def adamw(groups: list[Group], config: FitConfig, *, device: torch.device) -> to
     ready = [dict(group) for group in groups]
     if on_gpu:
         ready = [group | {"lr": torch.tensor(group["lr"], device=device)} for group in ready]
-    return torch.optim.AdamW(
+    kind = FusedAdamW if device.type == "cpu" else torch.optim.AdamW
+    return kind(
         ready,
         lr=config.learning_rate,
         betas=config.betas,

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 Selection = Callable[[nn.Module, Split], Mapping[str, float]]
-"""Measures a model on one part of the data, by any decoding: ``(model, split) -> {name: value}``."""
+"""Measures a model on one part of the data, by any decoding: ``(model, split) -> {name: value}``.
+
+A selection that can do with what the model returns, and needs no pass of its own over the inner part, has a
+method ``observe(outputs, batch)`` too. It is called with every batch of the evaluation, in order, without
+gradients; then the selection itself is called."""
 
 
 @runtime_checkable

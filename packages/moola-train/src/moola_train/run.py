@@ -250,7 +250,10 @@ class Run:
         if len(self.parts.inner):
             losses = self.training.losses
             values = losses.evaluate(
-                self.data, self.parts.inner, batch_size=self.config.evaluation_batch_size
+                self.data,
+                self.parts.inner,
+                batch_size=self.config.evaluation_batch_size,
+                observe=getattr(self.select, "observe", None),
             ).tolist()
             rows += [Row(n, "loss", v, "inner") for n, v in zip(losses.names, values, strict=True)]
             rows.append(Row("", "loss", math.fsum(values), "inner"))

@@ -59,8 +59,8 @@ class TaskLosses:
         pairs = self.pairs(batch)
         return torch.stack([s for s, _ in pairs]), torch.stack([w for _, w in pairs])
 
-    def cut_sums(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the shared representation in the graph, then what `sums` does. Raises as `pairs`.
+    def cut_pairs(self, batch: Batch) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Returns the shared representation in the graph, then what `pairs` does. Raises as `pairs`.
 
         The model is called as ``z = model.encode(inputs)`` and ``model.heads(z)``, with ``targets=…`` where
         its heads take them.
@@ -69,8 +69,7 @@ class TaskLosses:
             z = self._encode(batch.inputs)
             targets = {"targets": batch.targets} if self._heads_with_targets else {}
             outputs = self._heads(z, **targets)
-        pairs = [self._pair(task, outputs, batch) for task in self.tasks]
-        return z, torch.stack([s for s, _ in pairs]), torch.stack([w for _, w in pairs])
+        return z, [self._pair(task, outputs, batch) for task in self.tasks]
 
     def pairs(self, batch: Batch) -> list[tuple[Tensor, Tensor]]:
         """Returns (weighted sum, weight) of each task.
@@ -106,16 +105,28 @@ class TaskLosses:
         return total, weight.to(total.dtype)
 
     @torch.no_grad()
-    def evaluate(self, data: Data, rows: Tensor, *, batch_size: int) -> Tensor:
+    def evaluate(
+        self,
+        data: Data,
+        rows: Tensor,
+        *,
+        batch_size: int,
+        observe: Callable[[object, Batch], None] | None = None,
+    ) -> Tensor:
         """Returns the plain loss of each task over `rows`, float (k,); NaN where no target is known.
 
-        The model is put into evaluation mode and left there.
+        The model is put into evaluation mode and left there. `observe` is shown each batch with what the
+        model returned for it.
         """
         self.model.eval()
         kind = torch.float32 if self.device.type == "mps" else torch.float64
         total = torch.zeros(2, len(self.tasks), dtype=kind, device=self.device)
         for batch in batches(data, rows, batch_size=batch_size, device=self.device):
-            total += torch.stack(self.sums(batch))
+            outputs = self._outputs(batch)
+            if observe is not None:
+                observe(outputs, batch)
+            pairs = [self._pair(task, outputs, batch) for task in self.tasks]
+            total += torch.stack([s for s, _ in pairs] + [w for _, w in pairs]).view(2, -1)
         sums, weights = total.unbind()
         return torch.where(weights > 0, sums / weights, torch.nan)
 

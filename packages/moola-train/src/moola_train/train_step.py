@@ -25,8 +25,8 @@ Result = TypeVar("Result")
 class Forward(NamedTuple):
     """What one pass over a batch gave."""
 
-    live: Tensor | None
-    """This rank's weighted sums with their graph, (k,); None if the batch went through in pieces."""
+    live: list[Tensor]
+    """This rank's weighted sum of each task with its graph; empty if the batch went through in pieces."""
     representation: Tensor | None
     """What the model's ``encode`` gave, where the balancer asks for it."""
     sums: Tensor
@@ -79,7 +79,7 @@ def train_step(
     losses = sums / divisor
     if training.guard is None and not training.plain and not all(map(math.isfinite, losses.tolist())):
         return Numbers(losses, torch.zeros_like(losses), losses.new_zeros(()))
-    if forward.live is not None and (callbacks or training.needs.space):
+    if forward.live and (callbacks or training.needs.space):
         alive = _alive(training, forward.live, losses, divisor, present)
         _show(training, callbacks, alive)
     if training.needs.space is not None:
@@ -88,8 +88,7 @@ def train_step(
     else:
         total, slopes = _balance(training, losses, present)
         start = slopes / divisor
-        graph = [] if forward.live is None else [forward.live]
-        alive, forward = {}, forward._replace(live=None)  # now `graph` alone keeps it, and gives it up
+        graph, alive, forward = forward.live, {}, forward._replace(live=[])  # `graph` alone keeps it now
         _backing_off(training, mark, lambda: _backward(training, batch, graph, start))
         coefficients = slopes if training.loss_scale is None else slopes / training.loss_scale.value
         judged = coefficients
@@ -166,23 +165,28 @@ def _unless_out_of_memory(
 def _forward(training: Training, batch: Batch) -> Forward:
     pieces = training.pieces(batch)
     if len(pieces) == 1:
-        representation = None
-        if training.needs.space == "representation":
-            representation, live, weights = training.losses.cut_sums(batch)
-        else:
-            live, weights = training.losses.sums(batch)
-        return Forward(live, representation, live.detach(), weights.detach())
+        cut = training.needs.space == "representation"
+        representation, found = (
+            training.losses.cut_pairs(batch) if cut else (None, training.losses.pairs(batch))
+        )
+        live, weights = [s for s, _ in found], [w for _, w in found]
+        with torch.no_grad():
+            both = torch.stack(live + weights)
+        return Forward(live, representation, both[: len(live)], both[len(live) :])
     before = training.stream.state()
     with torch.no_grad():
         parts = [training.losses.sums(piece) for piece in pieces]
     training.stream.load(before)
-    return Forward(None, None, *(torch.stack(column).sum(0) for column in zip(*parts, strict=True)))
+    return Forward([], None, *(torch.stack(column).sum(0) for column in zip(*parts, strict=True)))
 
 
 def _backward(training: Training, batch: Batch, graph: list[Tensor], start: Tensor) -> None:
     pieces = training.pieces(batch)
     if graph and len(pieces) == 1:
-        graph.pop().backward(start)
+        # A task whose loss depends on no parameter has nothing to go back to, unless none has.
+        pairs = [(s, slope) for s, slope in zip(graph, start.unbind(), strict=True) if s.requires_grad]
+        graph.clear()
+        torch.autograd.backward([s for s, _ in pairs], [slope.to(s.dtype) for s, slope in pairs])
         return
     graph.clear()
     for piece in pieces:
@@ -190,14 +194,14 @@ def _backward(training: Training, batch: Batch, graph: list[Tensor], start: Tens
 
 
 def _alive(
-    training: Training, live: Tensor, losses: Tensor, divisor: Tensor, present: Sequence[bool]
+    training: Training, live: Sequence[Tensor], losses: Tensor, divisor: Tensor, present: Sequence[bool]
 ) -> dict[str, Tensor]:
     """Returns the losses of the present tasks with their graph.
 
     Their values are those of the whole batch. Their gradients come from this rank's part of it, so scaled
     that the mean over the ranks is the gradient: what balancers expect that know data-parallel training.
     """
-    shares = live / divisor
+    shares = torch.stack(tuple(live)) / divisor
     if training.ranks.size > 1:
         shares = shares * training.ranks.size
         shares = shares + (losses - shares.detach())
