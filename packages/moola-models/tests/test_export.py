@@ -41,6 +41,15 @@ def test_one_direction_and_a_stem_are_exported_too():
         agree(model, export_program(model), [(2, 9), (4, 30)])
 
 
+@pytest.mark.parametrize("unit", ["origin", "exact"])
+def test_soft_pointers_are_exported_for_any_length(unit):
+    model = Jade(
+        JadeConfig(input_size=F, hidden=8, projection=None, heads=({"kind": "pointers_soft", "unit": unit},)),
+        seed=0,
+    )
+    agree(model, export_program(model), [(2, 5), (3, 40)])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(BUILT_IN))
 def test_every_head_is_exported_for_a_fixed_length(kind):

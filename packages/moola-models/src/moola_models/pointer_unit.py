@@ -24,7 +24,8 @@ def bars_of(states_BKR: Tensor, lengths: Tensor | None) -> Tensor:
     """Bars K of each window, float (B,) on the states' device."""
     B, K, _ = states_BKR.shape
     if lengths is None:
-        return torch.full((B,), float(K), device=states_BKR.device)
+        # As a float, K would be a constant of an exported program.
+        return torch.full((B,), K, dtype=torch.float32, device=states_BKR.device)
     return lengths.to(states_BKR.device).float()
 
 
