@@ -288,7 +288,26 @@ def table(rows: list[dict], size: Size, arms: tuple[str, ...]) -> str:
         "it; nothing corrects for looking at several. The best bar F1 that anybody can expect is "
         f"{ceiling:.3f}. Pretraining cost (CPU): {cost}."
     )
-    return "\n".join(["# Pretraining against training from scratch", "", about, "", *lines, ""])
+    return "\n".join(
+        ["# Pretraining against training from scratch", "", about, "", *lines, "", *absent(rows, size, arms)]
+    )
+
+
+def absent(rows: list[dict], size: Size, arms: tuple[str, ...]) -> list[str]:
+    """Says which arms are not in the table, and how far they came."""
+    done = {(row["seed"], row["labelled"], row["arm"]) for row in rows}
+    left = [arm for arm in ARMS if arm not in arms]
+    if not left:
+        return []
+    came = {
+        arm: sum(done.issuperset((s, n, arm) for n in LABELLED) for s in range(size.seeds)) for arm in left
+    }
+    far = ", ".join(f"{arm} ({seeds} of {size.seeds} seeds run)" for arm, seeds in came.items())
+    return [
+        f"Not in the table, stopped for the computing time they take, whatever they showed: {far}. Nothing "
+        "is known of whether they help. `--arms masked weak contrastive` runs what is missing.",
+        "",
+    ]
 
 
 def verdicts(rows: list[dict], size: Size, arms: tuple[str, ...]) -> str:
