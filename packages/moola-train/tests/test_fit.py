@@ -1,3 +1,5 @@
+"""The loop as a whole."""
+
 import math
 
 import pytest
@@ -206,84 +208,6 @@ def test_patience_stops_after_epochs_without_a_better_value(small):
     assert (result.epochs, result.stopped, result.best_epoch) == (4, "patience", 2)
 
 
-@pytest.mark.parametrize("check", ["step", "epoch"])
-def test_nan_loss_names_task_step_and_rows_and_keeps_the_weights(small, check):
-    data, model, good = small.data(), small.model(), []
-
-    class Poisoned(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner, self.calls = model, 0
-
-        def forward(self, inputs):
-            self.calls += self.training
-            if self.calls == 10:
-                good.extend(p.detach().clone() for p in model.parameters())
-            outputs = self.inner(inputs)
-            return {**outputs, "size": outputs["size"] * (math.nan if self.calls == 10 else 1)}
-
-    rows = batch_order(torch.arange(56), seed=3, epoch=2)[16:24].tolist()
-    with pytest.raises(FloatingPointError, match="task 'size' is nan") as error:
-        fit(Poisoned(), data, small.tasks, None, small.config(non_finite_check=check))
-    assert "step 10 (epoch 2, batch 3)" in str(error.value)
-    assert f"rows {rows}" in str(error.value)
-    assert "'kind'" not in str(error.value)
-    assert all(torch.equal(a, b) for a, b in zip(good, model.parameters(), strict=True))
-
-
-@pytest.mark.parametrize("where", ["loss", "gradient"])
-def test_skipped_steps_are_counted_and_leave_everything_as_it_was(small, where):
-    """Skipping step 10 of 14 equals a run whose optimiser did nothing at that step."""
-
-    def run(bad):
-        model = small.model(dropout=0.0)
-
-        class Poison(Callback):
-            def on_backward(self, state):
-                if bad == "gradient" and state.step == 10:
-                    next(model.parameters()).grad.fill_(math.nan)
-                return ()
-
-        class Sometimes(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.inner, self.calls = model, 0
-
-            def forward(self, inputs):
-                self.calls += self.training
-                poison = math.nan if bad == "loss" and self.calls == 10 else 1
-                return {name: output * poison for name, output in self.inner(inputs).items()}
-
-        config = small.config(epochs=2, non_finite="skip", restore="last")
-        result = fit(Sometimes(), small.data(), small.tasks, None, config, callbacks=[Poison()])
-        return result, torch.cat([p.detach().flatten() for p in model.parameters()])
-
-    result, weights = run(where)
-    assert by_name(result, "skipped_steps") == [0, 1]
-    assert by_name(result, "coefficient", task="size") == [1, 1]
-    assert weights.isfinite().all()
-    assert not torch.equal(weights, run("nothing")[1])
-
-
-def test_infinite_gradient_of_a_finite_loss_names_its_task(small):
-    def root(output, target, mask, weight):
-        # The slope of a square root is infinite at 0, its value is not.
-        return ((output - output.detach()).abs().sum()).sqrt(), weight.sum()
-
-    tasks = (small.tasks[0], Task("size", root))
-    with pytest.raises(FloatingPointError, match="task: 'size'"):
-        fit(small.model(dropout=0.0), small.data(), tasks, None, small.config())
-
-
-def test_balancer_that_diverges_is_named(small):
-    class Wild(nn.Module):
-        def forward(self, losses):
-            return sum(losses.values()) * math.inf
-
-    with pytest.raises(FloatingPointError, match="balancer's coefficients"):
-        fit(small.model(), small.data(), small.tasks, Wild(), small.config())
-
-
 def test_clipping_covers_model_and_balancer_together(small):
     class Slope(Callback):
         def on_backward(self, state):
@@ -355,68 +279,6 @@ def test_batch_in_which_nothing_is_known_takes_no_step(small):
     result = fit(small.model(), data, small.tasks, None, config, callbacks=[Watch()])
     assert (len(calls), result.steps) == (8, 70)
     assert by_name(result, "coefficient", task="kind") == [1]
-
-
-@pytest.mark.parametrize("piece", [3, 8, 40])
-def test_micro_batches_give_the_gradient_of_the_whole_batch(small, piece):
-    """In float64, with dropout off: only the order of additions differs."""
-
-    def run(micro):
-        model, data = small.model(dropout=0.0).double(), small.data()
-        data.inputs, data.weight = data.inputs.double(), data.weight.double()
-        data.targets["size"] = data.targets["size"].double()
-        balancer = small.balancer().double()
-        config = small.config(batch_size=29, micro_batch_size=micro, restore="last", clip_norm=1.0)
-        result = fit(model, data, small.tasks, balancer, config)
-        return result, torch.cat([p.detach().flatten() for m in (model, balancer) for p in m.parameters()])
-
-    whole, pieces = run(None), run(piece)
-    torch.testing.assert_close(whole[1], pieces[1], rtol=1e-9, atol=1e-12)
-    for a, b in zip(whole[0].records, pieces[0].records, strict=True):
-        if a.name != "epoch_time":
-            assert a.value == pytest.approx(b.value, rel=1e-9)
-
-
-def test_micro_batches_with_dropout_are_a_pure_function_of_the_seed(small):
-    def run():
-        model = small.model()
-        fit(model, small.data(), small.tasks, None, small.config(batch_size=29, micro_batch_size=10))
-        return torch.cat([p.detach().flatten() for p in model.parameters()])
-
-    assert torch.equal(run(), run())
-
-
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_trains_close_to_full(small, precision):
-    def run(kind):
-        model = small.model(dropout=0.0)
-        result = fit(model, small.data(), small.tasks, small.balancer(), small.config(precision=kind))
-        return by_name(result, "loss", split="inner")
-
-    half, full = run(precision), run("fp32")
-    assert half == pytest.approx(full, rel=0.1)  # fp16 leaves out a step or two to find its scale
-    assert half != full
-
-
-def test_fp16_gradient_overflow_halves_the_scale_and_is_no_error(small):
-    class Steep(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner = small.model(dropout=0.0)
-
-        def forward(self, inputs):
-            assert torch.is_autocast_enabled("cpu")
-            return self.inner(inputs)
-
-    def huge(output, target, mask, weight):
-        total, count = small.tasks[1].loss(output, target, mask, weight)
-        return 3e4 * total, count
-
-    tasks = (small.tasks[0], Task("size", huge))
-    result = fit(Steep(), small.data(), tasks, None, small.config(precision="fp16"))
-    taken = [r.value for r in result.records if r.name == "gradient_norm"]
-    assert all(value is None or math.isfinite(value) for value in taken)
-    assert result.epochs == 4
 
 
 def test_averaged_weights_are_evaluated_and_kept_while_raw_ones_train(small):
