@@ -1,6 +1,8 @@
+import math
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from moola_eval.entry_calibration import EntryTemperature, entry_calibration_error
@@ -34,6 +36,8 @@ def test_the_temperature_undoes_a_wrong_power_on_other_entries(power):
 
 @quick
 @given(st.lists(st.tuples(st.floats(-30, 0), st.booleans()), min_size=2, max_size=9))
+@example([(-16.0, True), (-30.0, True), (-1.19e-07, False)])
+@example([(-1e-9, False), (-30.0, True), (0.0, False)])
 def test_no_other_temperature_is_likelier(rows):
     logs, exact = np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
     if exact.all() or not exact.any():
@@ -41,9 +45,10 @@ def test_no_other_temperature_is_likelier(rows):
     fitted = EntryTemperature.fit(logs, exact, entries=ids(len(rows)))
 
     def loss(temperature):
-        p = np.minimum(np.exp(logs / temperature), 1 - 1e-9)
-        scaled = np.minimum(logs / temperature, np.log1p(-1e-9))
-        return -np.mean(np.where(exact, scaled, np.log1p(-p)))
+        scaled = np.minimum(logs, np.log1p(-1e-9)) / temperature
+        return -np.mean(
+            [s if right else math.log(-math.expm1(s)) for s, right in zip(scaled, exact, strict=True)]
+        )
 
     assert fitted.after == pytest.approx(loss(fitted.temperature), rel=1e-4, abs=1e-6)
     assert fitted.before == pytest.approx(loss(1.0), rel=1e-4, abs=1e-6)

@@ -16,7 +16,7 @@ from moola_eval.score import Score
 LOG_RANGE = (-7.0, 7.0)
 """Logarithms of the temperatures that are tried."""
 LEAST_DOUBT = 1e-9
-"""No probability comes nearer to 1: one mistake would have infinite weight."""
+"""No given probability counts as nearer to 1: one mistake would have infinite weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,11 @@ class EntryTemperature:
                 f"exact: want right and wrong entries, got {int(exact.sum())} of {len(exact)} right"
             )
 
+        # Held back before the temperature, not after it: else the likelihood could have two maxima.
+        doubted = np.minimum(logs, np.log1p(-LEAST_DOUBT))
+
         def loss(log_temperature: float) -> float:
-            return _mean_loss(logs / np.exp(log_temperature), exact)
+            return _mean_loss(doubted / np.exp(log_temperature), exact)
 
         found = minimize_scalar(loss, bounds=LOG_RANGE, method="bounded", options={"xatol": 1e-8})
         best = min((0.0, float(found.x)), key=loss)
@@ -115,5 +118,4 @@ def _logs(
 
 
 def _mean_loss(logs: FloatArray, exact: BoolArray) -> float:
-    logs = np.minimum(logs, np.log1p(-LEAST_DOUBT))
     return float(-np.mean(np.where(exact, logs, np.log(-np.expm1(logs)))))
