@@ -97,7 +97,7 @@ def trained(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def loaded(trained) -> Detector:
-    return Detector.load(trained)
+    return Detector.load(trained, threads=1)
 
 
 @pytest.fixture
@@ -171,6 +171,20 @@ def test_blocks_and_chunks_leave_the_spans_of_the_whole(loaded, monkeypatch):
     whole = loaded.mark(bars)
     monkeypatch.setattr(detector, "CHUNK", 3)
     np.testing.assert_allclose(loaded.mark(bars).probability, whole.probability, atol=1e-6)
+
+
+def test_threads_change_nothing(loaded, monkeypatch, tmp_path):
+    bars = several()
+    monkeypatch.setattr(detector, "CHUNK", 5)
+    told = {1: [], 3: []}
+    one, three = (
+        loaded._replace(threads=n).mark(bars, work=tmp_path / str(n), told=lambda *a, n=n: told[n].append(a))
+        for n in (1, 3)
+    )
+    np.testing.assert_array_equal(one.probability, three.probability)
+    np.testing.assert_array_equal(one.pointers, three.pointers)
+    assert told[1] == told[3]
+    assert len(told[1]) > 4
 
 
 @pytest.mark.parametrize("name", ["origin", "jade"])

@@ -17,6 +17,7 @@ from moola_data.schema import Bars
 from moola_models.type_head import TypeHeadConfig
 from moola_train.recipes.answers import Answers, answers
 from moola_train.recipes.chunk_store import ChunkStore, prediction_fingerprint
+from moola_train.recipes.chunks_in_order import in_order
 from moola_train.recipes.covering import Merged, Merging, Mode, covering_starts, kept
 from moola_train.recipes.decision import NAME, Decision, Marking, read_decision, weights_digest
 from moola_train.recipes.drift import DriftReport, TrainedFeatures, compare, read_trained
@@ -25,6 +26,8 @@ from moola_train.recipes.stream import Borders, Stream
 from moola_train.recipes.unlabelled import UnlabelledWindows
 from moola_train.recipes.warm_features import BLOCK, warm_features
 
+BATCH = 64
+"""Windows that go through the network together: more of them no longer fit a core's cache."""
 CHUNK = 1024
 """Windows at a time; a chunk's answers are kept on the disk."""
 DRIFT_BARS = 100_000
@@ -47,6 +50,7 @@ class Detector(NamedTuple):
         features: What it reads.
         trained: Its features in training, for drift; None of an older run.
         device: Where it runs.
+        threads: Chunks of a file that are done at a time.
     """
 
     model: moola_models.Jade
@@ -54,19 +58,24 @@ class Detector(NamedTuple):
     features: FeatureSet
     trained: TrainedFeatures | None = None
     device: torch.device = torch.device("cpu")
+    threads: int = 1
 
     @classmethod
-    def load(cls, run: Path, *, device: str | torch.device = "cpu") -> Self:
+    def load(cls, run: Path, *, device: str | torch.device = "cpu", threads: int | None = None) -> Self:
         """Loads a run.
 
         Args:
             run: Folder of a finished run.
             device: Where to run the network.
+            threads: Chunks of a file that are done at a time, each by one thread of torch; None takes torch's
+                number of threads, and one on another device than the CPU.
 
         Raises:
             FileNotFoundError: The run is not finished.
-            ValueError: Its files are damaged or do not belong together.
+            ValueError: Its files are damaged or do not belong together, or there are no threads.
         """
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads: want 1 or more, got {threads}")
         decision = read_decision(run)
         model = moola_models.load_model(run / "model")
         _belong_together(decision, model, run)
@@ -74,7 +83,9 @@ class Detector(NamedTuple):
         if features.names != decision.feature_names:
             raise ValueError(f"run: want features {decision.feature_names}, got {features.names} here")
         place = torch.device(device)
-        return cls(model.to(place).eval(), decision, features, read_trained(run), place)
+        if threads is None:
+            threads = torch.get_num_threads() if place.type == "cpu" else 1
+        return cls(model.to(place).eval(), decision, features, read_trained(run), place, threads)
 
     def mark(self, bars: Bars, *, work: Path | None = None, told: Told | None = None) -> Marks:
         """Marks bars by all windows that hold them, with those that come later.
@@ -148,6 +159,7 @@ class Detector(NamedTuple):
             length=decision.length,
             pointer_encoding=decision.pointer_encoding,
             countdown_form=decision.countdown_form,
+            batch_size=BATCH,
         )
 
     def spans(self, merged: Merged, bars: Bars) -> Marks:
@@ -172,18 +184,25 @@ class Detector(NamedTuple):
         if work is not None:
             store = ChunkStore(work, prediction_fingerprint(bars, self.decision, mode, chunk=CHUNK))
         merging = Merging(len(bars), length=length, mode=mode)
-        for first in range(0, len(starts), CHUNK):
-            some = starts[first : first + CHUNK]
-            found = None if store is None else store.read(first // CHUNK)
+        chunks = [starts[first : first + CHUNK] for first in range(0, len(starts), CHUNK)]
+
+        def ask(number: int) -> Answers:
+            found = None if store is None else store.read(number)
             if found is None:
+                some = chunks[number]
                 low = int(some[0])
                 values = warm_features(bars, self.features, low, int(some[-1]) + length)
                 found = kept(self.answer(values, some - low), mode)
                 if store is not None:
-                    store.write(first // CHUNK, found)
+                    store.write(number, found)
+            return found
+
+        done = 0
+        for some, found in zip(chunks, in_order(ask, len(chunks), threads=self.threads), strict=True):
             merging.add(found, some)
+            done += len(some)
             if told is not None:
-                told(first + len(some), len(starts))
+                told(done, len(starts))
         return self.spans(merging.merged(), bars)._replace(drift=self._drift(bars))
 
     def _drift(self, bars: Bars) -> DriftReport | None:
