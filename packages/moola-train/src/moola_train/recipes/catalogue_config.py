@@ -83,8 +83,9 @@ class ModelSection(_Section):
 class MemorySection(_Section):
     """Booked entries that are looked up by text; their accounts are mixed into the pointer's."""
 
-    neighbours: Annotated[int, Field(ge=0)] = 5
-    """0: no memory."""
+    neighbours: Annotated[int, Field(ge=0)] = 0
+    """0: no memory, which books best wherever it was tried: what is learned in the company of neighbours that
+    know the answer is not learned for texts that have none."""
     key_size: Count = 128
     excludes: Literal["entry", "text"] = "entry"
     """What a training entry never finds: itself, or any entry of the same text. "text" makes training as

@@ -10,12 +10,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from moola_train.recipes.journal_source import JOURNAL_SOURCES
+from moola_train.recipes.journal_trial import JournalRun
 from moola_train.recipes.run_config import RunConfig, recipe_values
 from moola_train.recipes.study_data import SOURCES
 
 FUNCTIONS = {
     "trial": "moola_train.recipes.trial:trial",
     "proxy_trial": "moola_train.recipes.proxy_trial:proxy_trial",
+    "journal_trial": "moola_train.recipes.journal_trial:journal_trial",
 }
 Values = dict[str, Any]
 
@@ -92,8 +95,8 @@ class Study(_Section):
     name: str
     title: str
     question: str
-    function: Literal["trial", "proxy_trial"] = "trial"
-    """What a trial is: a network's training, or a rule's."""
+    function: Literal["trial", "proxy_trial", "journal_trial"] = "trial"
+    """What a trial is: a network's training, a rule's, or that of the journal's network."""
     recipe: str = "origin"
     """The configuration that `run` changes; a rule has none."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
@@ -121,7 +124,11 @@ class Study(_Section):
         for quick in (False, True):
             for variant, _, job in self.jobs(quick=quick):
                 try:
-                    SOURCES.validate_python(job["source"])
+                    if self.function == "journal_trial":
+                        JOURNAL_SOURCES.validate_python(job["source"])
+                        JournalRun.model_validate(job["run"]).config(0)
+                    else:
+                        SOURCES.validate_python(job["source"])
                     if self.function == "trial":
                         RunConfig.model_validate(job["run"])
                 except ValidationError as error:

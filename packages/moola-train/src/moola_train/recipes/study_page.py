@@ -48,8 +48,8 @@ def page(study: Study, rows: Sequence[SweepRow], *, quick: bool) -> str:
         study.question.strip(),
         "",
         f"{len(trials)} variants, {len(seeds)} seed{'s' if len(seeds) > 1 else ''} each; a seed draws the "
-        "bars, the labels, the network and the batches. Means over seeds with Student's 95 % interval; every "
-        "seed is scored on fresh windows that no choice has seen."
+        "data, the network and the batches. Means over seeds with Student's 95 % interval; every seed is "
+        "scored on fresh data that no choice has seen."
         + (" **Quick look: smaller, and no verdict.**" if quick else ""),
         "",
         *table(trials, study.columns),
