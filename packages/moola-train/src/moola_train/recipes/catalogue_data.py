@@ -147,16 +147,18 @@ def owners(material: JournalMaterial, config: CatalogueConfig) -> npt.NDArray[np
 def examples(material: JournalMaterial, model: EntryConfig, config: CatalogueConfig) -> Examples:
     """Puts train and inner entries, misspelt copies behind them, into the form that `fit` takes.
 
-    The test part is not among them: the loop cannot look at it.
+    The test part is not among them: the loop cannot look at it. Groups are those of texts, so that
+    ``fit.sampling`` may draw a few entries of each.
     """
     rows = np.concatenate([material.rows("train"), material.rows("inner")])
     sets = [journal_rows(material.journal, rows)]
     numbers = [owners(material, config)[rows]]
-    splits = [material.journal.split[rows]]
+    splits, groups = [material.journal.split[rows]], [material.journal.group[rows]]
     if material.slipped is not None:
         sets.append(material.slipped)
         numbers.append(owners(material, config)[material.copied])
         splits.append(np.zeros(len(material.copied), np.int8))
+        groups.append(material.slipped.group)
     inputs = _same_width([packed(model, one, owner=who) for one, who in zip(sets, numbers, strict=True)])
     T = material.longest
     account, side, stop, amount, lines = (
@@ -170,6 +172,7 @@ def examples(material: JournalMaterial, model: EntryConfig, config: CatalogueCon
         masks={"account": lines, "side": lines, "stop": lines},
         weight=torch.from_numpy(np.concatenate([one.weight for one in sets])),
         split=torch.from_numpy(np.concatenate(splits)),
+        group=torch.from_numpy(np.concatenate(groups)),
     )
 
 
