@@ -193,3 +193,10 @@ def test_fresh_windows_are_another_draw_and_share_no_group_with_the_first() -> N
     other = material(source.model_copy(update={"windows": 30}), section, seed=3)
     last = other.windows.split == 2
     assert np.array_equal(drawn.windows.targets["span"][reported], other.windows.targets["span"][last])
+
+
+def test_a_recipe_under_several_ranks_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    job = parse_study(SMALL).jobs(quick=False)[0][2]
+    with pytest.raises(ValueError, match="want one process for a recipe, got 2"):
+        trials.trial(**job)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,12 @@ def experiment(windows: WindowSet, config: RunConfig) -> Experiment:
     Raises:
         ValueError: The windows or the configuration do not allow a run.
     """
+    ranks = os.environ.get("WORLD_SIZE", "1")
+    if ranks != "1":
+        raise ValueError(
+            f"WORLD_SIZE: want one process for a recipe, got {ranks}: `moola_train.fit` trains on several, "
+            "`moola sweep` runs many"
+        )
     inner, test = part(windows, "inner"), part(windows, "test")
     for name, some in (("train", part(windows, "train")), ("inner", inner), ("test", test)):
         if not (some.spans.weight > 0).any():
