@@ -303,7 +303,9 @@ def _config_of(source: Path, settings: Mapping[str, JsonValue], kind: type[C]) -
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{source / 'config.json'}: model: {where}: {first['msg']}") from None
+        said = first["msg"].removeprefix("Value error, ")
+        what = f"{where}: {said}" if where else said
+        raise ValueError(f"{source / 'config.json'}: model: {what}") from None
 
 
 def _to_json(name: str, value: Mapping[str, object]) -> bytes:
