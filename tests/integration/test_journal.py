@@ -48,7 +48,7 @@ TINY: dict[str, object] = {
     "text": {"buckets": 512, "dimension": 16},
     "model": {"hidden": 16},
     "memory": {"key_size": 16, "neighbours": 2},
-    "entries": {"max_lines": 9},
+    "entries": {"max_lines": 9, "slips": 0},
     "fit": {"epochs": 1, "batch_size": 32, "schedule": {"kind": "constant"}, "averaging": None},
     "evaluation": {"resamples": 20, "permutations": 20, "svm": False},
 }

@@ -64,7 +64,7 @@ def journal_trial(
     drawn = JOURNAL_SOURCES.validate_python(source).draw(seed)
     material = journal_material(drawn.entries, drawn.catalogue, config, source=drawn.source)
     model, trained = train_catalogue(material, config)
-    scale = float(model.decoder.pointer.scale)
+    scale = float(model.decoder.pointer.scale.detach())
     if wanted.table == "redrawn":
         redraw(model, seed=seed)
     test = write(model, packed(model.config, material.part("test")), config.decoding)
