@@ -53,8 +53,9 @@ def journal_trial(
 
     Returns:
         Numbers by name: ``test/…`` of the model; ``lookup/…``, ``nearest/…`` and ``svm/…`` beside;
-        ``less_svm/exact_low`` and so on, the lower ends of paired intervals; ``ceiling/…`` where it is known;
-        ``inner/…``, the selection's best value and how unsteadily its exact entries moved.
+        ``less_svm/exact``, ``…_low`` and ``…_high`` and so on, differences with paired intervals;
+        ``ceiling/…`` where it is known; ``inner/…``, the selection's best value and how unsteadily its exact
+        entries moved.
 
     Raises:
         ValueError: The source or the configuration is not sound.
@@ -75,6 +76,7 @@ def journal_trial(
         numbers |= {f"{where}/{key}": value for key, value in scores.model_dump().items()}
     for against in report.against:
         numbers[f"less_{against.other}/{against.metric}_low"] = against.low
+        numbers[f"less_{against.other}/{against.metric}_high"] = against.high
         numbers[f"less_{against.other}/{against.metric}"] = against.delta
     if report.ceiling_expected is not None:
         numbers |= {f"ceiling/{key}": value for key, value in report.ceiling_expected.items()}
