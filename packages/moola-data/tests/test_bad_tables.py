@@ -319,11 +319,19 @@ ways = st.fixed_dictionaries(
 )
 
 
+def arrow_of(frame):
+    """The frame as an Arrow table; pyarrow asks pandas for values in a way that pandas 3.1 deprecates."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        return pa.Table.from_pandas(frame)
+
+
 def written(path, frame, form, text) -> bool:
     """Writes a table as a file of some form; says whether it can be."""
     try:
         if form == "parquet":
-            pq.write_table(pa.Table.from_pandas(frame), path)
+            pq.write_table(arrow_of(frame), path)
         else:
             separator = ";" if form == "semicolons" else ","
             cells = frame.to_csv(index=form == "indexed csv", sep=separator).encode("utf-8", "surrogatepass")
@@ -339,7 +347,7 @@ def check(folder, frame, how, form, text) -> None:
     path = folder / ("bars.parquet" if form == "parquet" else "bars.csv")
     if form == "arrow":
         with contextlib.suppress(*FUTILE):
-            frame = pa.Table.from_pandas(frame)
+            frame = arrow_of(frame)
     if form not in ("arrow", "pandas") and written(path, frame, form, text):
         holds_for_file(path, how)
     else:
