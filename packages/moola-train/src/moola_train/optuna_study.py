@@ -20,7 +20,7 @@ from moola_train.checkpoint import replace_text
 from moola_train.extras import extra_module
 from moola_train.folder_lock import FolderLock
 from moola_train.schema import SweepRow
-from moola_train.sweep import MANIFEST, Parameters, _begin, _Crew, _keyed, job_key, read_sweep
+from moola_train.sweep import MANIFEST, Crew, Parameters, begin_sweep, job_key, keyed_jobs, read_sweep
 
 JOURNAL = "optuna.journal"
 
@@ -82,7 +82,7 @@ def optimise(
     path.mkdir(parents=True, exist_ok=True)
     lock = FolderLock(path)
     try:
-        earlier = _begin(path, function, {})
+        earlier = begin_sweep(path, function, {})
         journal = extra_module("optuna.storages.journal", extra="optuna")
         storage = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path / JOURNAL)))
         study = optuna.create_study(
@@ -133,7 +133,7 @@ class _Search:
     def work(self, workers: int) -> None:
         """Asks, runs and tells until there are enough trials."""
         jobs: Any = self
-        _Crew(self.function, self.path, self.keyed, jobs, self.done, self.announce).work(workers, 1)
+        Crew(self.function, self.path, self.keyed, jobs, self.done, self.announce).work(workers, 1)
 
     def get_nowait(self) -> tuple[str, int]:
         """Gives a free worker its job, as a queue would."""
@@ -167,7 +167,7 @@ class _Search:
         return self.study.ask(fixed_distributions=self.space)
 
     def _list(self, key: str, parameters: Parameters) -> None:
-        self.keyed.update(_keyed([parameters]))
+        self.keyed.update(keyed_jobs([parameters]))
         manifest = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
         manifest["jobs"][key] = dict(parameters)
         replace_text(self.path / MANIFEST, json.dumps(manifest, indent=1))

@@ -16,7 +16,7 @@ from moola_train.checkpoint import replace_text
 from moola_train.extras import extra_module
 from moola_train.folder_lock import FolderLock
 from moola_train.schema import SweepRow
-from moola_train.sweep import Parameters, _begin, _keyed
+from moola_train.sweep import Parameters, begin_sweep, keyed_jobs
 from moola_train.sweep_worker import find_function, work
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -55,13 +55,13 @@ def ray_sweep(
         raise ValueError(f"threads: want 1 or more, got {threads}")
     ray = extra_module("ray", extra="ray")
     find_function(function)
-    keyed = _keyed(jobs)
+    keyed = keyed_jobs(jobs)
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     lock = FolderLock(path)
     waiting: dict[object, str] = {}
     try:
-        earlier = _begin(path, function, keyed)
+        earlier = begin_sweep(path, function, keyed)
         done = {key: earlier[key] for key in keyed if key in earlier and earlier[key].status == "done"}
         if len(done) < len(keyed) and not ray.is_initialized():
             ray.init(include_dashboard=False, log_to_driver=False)

@@ -85,18 +85,18 @@ def sweep(
     for name, count in (("workers", workers), ("threads", threads)):
         if count < 1:
             raise ValueError(f"{name}: want 1 or more, got {count}")
-    keyed = _keyed(jobs)
+    keyed = keyed_jobs(jobs)
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     lock = FolderLock(path)
     try:
-        earlier = _begin(path, function, keyed)
+        earlier = begin_sweep(path, function, keyed)
         done = {key: earlier[key] for key in keyed if key in earlier and earlier[key].status == "done"}
         todo: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
         for key in keyed:
             if key not in done:
                 todo.put((key, earlier[key].attempt + 1 if key in earlier else 1))
-        _Crew(function, path, keyed, todo, done, announce).work(min(workers, todo.qsize()), threads)
+        Crew(function, path, keyed, todo, done, announce).work(min(workers, todo.qsize()), threads)
         return [done[key] for key in keyed]
     finally:
         lock.release()
@@ -117,7 +117,12 @@ def read_sweep(folder: Path | str) -> list[SweepRow]:
     return [rows[key] for key in order if key in rows]
 
 
-def _keyed(jobs: Sequence[Parameters]) -> dict[str, Parameters]:
+def keyed_jobs(jobs: Sequence[Parameters]) -> dict[str, Parameters]:
+    """Names every job by `job_key`.
+
+    Raises:
+        ValueError: Jobs repeat, or JSON cannot tell their parameters; names the row.
+    """
     keyed: dict[str, Parameters] = {}
     for row, parameters in enumerate(jobs):
         try:
@@ -130,7 +135,7 @@ def _keyed(jobs: Sequence[Parameters]) -> dict[str, Parameters]:
     return keyed
 
 
-def _begin(path: Path, function: str, keyed: Mapping[str, Parameters]) -> dict[str, SweepRow]:
+def begin_sweep(path: Path, function: str, keyed: Mapping[str, Parameters]) -> dict[str, SweepRow]:
     """Checks or makes the folder and returns the rows it holds."""
     known: dict[str, Parameters] = {}
     if (path / MANIFEST).is_file():
@@ -182,7 +187,7 @@ def _close(process: subprocess.Popen[str]) -> None:
                 pipe.close()
 
 
-class _Crew:
+class Crew:
     """Worker processes, each with a thread of ours that feeds it."""
 
     def __init__(
