@@ -51,7 +51,8 @@ def optimise(
 
     Call it again with the same folder to go on after a kill, or with more trials. The sampler learns from all
     trials told so far; its own random numbers begin anew, so a resumed search need not ask what an
-    uninterrupted one would have asked. Trials that fail, or whose number is undefined, count as failed.
+    uninterrupted one would have asked. Trials that fail, or whose number is undefined, count as failed; one
+    that a kill left without its parameters is told as failed too, and another is asked in its place.
 
     Args:
         function: ``module:function`` as in `moola_train.sweep.sweep`; returns numbers by name.
@@ -95,9 +96,8 @@ def optimise(
             raise ValueError(f"{function}: want a trial with a finite {metric!r}, got {trials} without")
         parameters = {**study.best_trial.params, **(fixed or {})}
         rows = {row.key: row for row in read_sweep(path)}
-        return Optimum(
-            parameters, float(study.best_value), tuple(rows[search.key(trial)] for trial in study.trials)
-        )
+        asked = tuple(rows[search.key(trial)] for trial in study.trials if search.asked_whole(trial))
+        return Optimum(parameters, float(study.best_value), asked)
     finally:
         lock.release()
 
@@ -124,11 +124,19 @@ class _Search:
         self.attempts = {key: row.attempt for key, row in earlier.items()}
         self.asked: dict[str, list[Any]] = {}
         """Trials that wait for a row, by its key."""
-        self.unfinished = [t for t in study.trials if t.state.name in ("RUNNING", "WAITING")]
+        unfinished = [t for t in study.trials if t.state.name in ("RUNNING", "WAITING")]
+        self.unfinished = [t for t in unfinished if self.asked_whole(t)]
+        for trial in unfinished:
+            if not self.asked_whole(trial):  # the kill fell between two lines of the journal
+                self._fail(trial)
 
     def key(self, trial: Any) -> str:
         """Names a trial's job."""
         return job_key({**trial.params, **self.fixed})
+
+    def asked_whole(self, trial: Any) -> bool:
+        """Tells whether every parameter of the trial is in the journal."""
+        return set(self.space) <= set(trial.params)
 
     def work(self, workers: int) -> None:
         """Asks, runs and tells until there are enough trials."""
@@ -162,7 +170,7 @@ class _Search:
     def _next(self) -> Any:
         if self.unfinished:  # a killed search had asked for it
             return self.unfinished.pop(0)
-        if len(self.study.trials) >= self.trials:
+        if sum(self.asked_whole(trial) for trial in self.study.trials) >= self.trials:
             raise queue.Empty
         return self.study.ask(fixed_distributions=self.space)
 
@@ -177,5 +185,8 @@ class _Search:
         if isinstance(value, int | float) and math.isfinite(value):
             self.study.tell(trial.number, float(value))
         else:
-            states = extra_module("optuna.trial", extra="optuna").TrialState
-            self.study.tell(trial.number, state=states.FAIL)
+            self._fail(trial)
+
+    def _fail(self, trial: Any) -> None:
+        states = extra_module("optuna.trial", extra="optuna").TrialState
+        self.study.tell(trial.number, state=states.FAIL)
