@@ -1,4 +1,4 @@
-"""The package's commands: ``python -m moola_data check | audit | card FILE``.
+"""The package's commands: ``python -m moola_data check | audit | card | label FILE``.
 
 Exit code 0: all is well; 1: something was found; 2: the input cannot be read.
 """
@@ -16,7 +16,8 @@ import pandas as pd
 
 from moola_data._atomic_file import write_atomically
 from moola_data.bars import read_bars
-from moola_data.features import FEATURE_SETS
+from moola_data.features import FEATURE_SETS, feature_set
+from moola_data.labellers import LABELLERS, label_bars
 from moola_data.schema import Bars
 from moola_data.suspicions import list_suspicions
 from moola_data.violations import BarsError
@@ -63,7 +64,7 @@ def audit(chosen: argparse.Namespace) -> int:
     from moola_data.feature_audit import audit as audit_features
     from moola_data.feature_audit import audit_markdown
 
-    features = chosen.features if chosen.features in FEATURE_SETS else _function(chosen.features)
+    features = _function(chosen.features) if ":" in chosen.features else feature_set(chosen.features)
     table = audit_features(features, _bars(chosen), seed=chosen.seed)
     _write(audit_markdown(table), chosen.out)
     return int((table["verdict"] != "clean").any())
@@ -81,10 +82,21 @@ def card(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def label(chosen: argparse.Namespace) -> int:
+    """Labels a bars file by a rule and writes the spans file; a rule may look ahead."""
+    from moola_data.spans_file import write_spans
+
+    bars = _bars(chosen)
+    spans = label_bars(bars, chosen.labeller)
+    write_spans(chosen.out, spans, bars)
+    print(f"{len(spans):,} spans on {len(bars):,} bars: {chosen.out}")
+    return 0
+
+
 def _function(name: str) -> Callable[[Bars], Any]:
     module, colon, attribute = name.partition(":")
     if not (module and colon and attribute):
-        raise ValueError(f"--features: want {', '.join(FEATURE_SETS)} or module:function, got {name!r}")
+        raise ValueError(f"--features: want module:function, got {name!r}")
     try:
         found = getattr(importlib.import_module(module), attribute, None)
     except ModuleNotFoundError as error:
@@ -115,10 +127,10 @@ def _write(text: str, path: Path | None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m moola_data", description="Bars: checks, feature audits, cards."
+        prog="python -m moola_data", description="Bars: checks, feature audits, cards, labels by rule."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for function in (check, audit, card):
+    for function in (check, audit, card, label):
         command = commands.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
         command.add_argument("file", type=Path, help="bars: .csv, .csv.gz, .parquet or .pq")
         command.add_argument("--symbol-column", default="symbol")
@@ -130,11 +142,19 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--tick", type=float, help="list prices off this grid")
             command.add_argument("--gap", help="list longer times between bars, such as 30min")
             command.add_argument("--most", type=int, default=50, help="lines to print")
+        elif function is label:
+            command.add_argument("--out", type=Path, required=True, help="spans file, .csv or .parquet")
+            names = ", ".join(LABELLERS)
+            command.add_argument(
+                "--labeller", default="expansion", help=f"{names}, or what an installed package offers"
+            )
         else:
             command.add_argument("--out", type=Path, help="write there instead of printing")
         if function is audit:
             command.add_argument(
-                "--features", default="jade", help=f"{', '.join(FEATURE_SETS)} or module:function"
+                "--features",
+                default="jade",
+                help=f"{', '.join(FEATURE_SETS)}, what an installed package offers, or module:function",
             )
             command.add_argument("--seed", type=int, default=0)
         if function is card:

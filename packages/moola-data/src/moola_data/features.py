@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ from moola_data.schema import Bars, FeatureMatrix
 
 FEATURE_SETS = {"origin": "moola_data.origin", "jade": "moola_data.jade"}
 """Where each named set stands, as `FEATURES`; loaded when asked for, as the compiler takes long to load."""
+GROUP = "moola_data.feature_sets"
+"""Entry-point group in which another package names a `FeatureSet` of its own under the set's name."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +92,26 @@ def feature_set(name: str) -> FeatureSet:
     """Returns a named feature set.
 
     Args:
-        name: A key of `FEATURE_SETS`.
+        name: A key of `FEATURE_SETS`, or what an installed package offers in the entry-point group `GROUP`.
 
     Raises:
-        ValueError: There is no such set.
+        ValueError: There is no such set, or what a package offers bears another name: a run remembers the
+            set by its name.
+        TypeError: What a package offers is no `FeatureSet`.
     """
-    if name not in FEATURE_SETS:
-        raise ValueError(f"feature_set: want one of {', '.join(FEATURE_SETS)}, got {name!r}")
-    found: FeatureSet = importlib.import_module(FEATURE_SETS[name]).FEATURES
+    if name in FEATURE_SETS:
+        own: FeatureSet = importlib.import_module(FEATURE_SETS[name]).FEATURES
+        return own
+    offered = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in offered:
+        raise ValueError(
+            f"feature_set: want one of {', '.join([*FEATURE_SETS, *sorted(offered)])}, got {name!r}"
+        )
+    found: object = offered[name].load()
+    if not isinstance(found, FeatureSet):
+        raise TypeError(f"entry point {GROUP}:{name}: want a FeatureSet, got {found!r}")
+    if found.name != name:
+        raise ValueError(f"entry point {GROUP}:{name}: want a set named {name!r}, got {found.name!r}")
     return found
 
 
