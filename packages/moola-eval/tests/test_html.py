@@ -108,7 +108,9 @@ def test_the_page_is_well_formed_and_loads_nothing(made):
     text = report_html(*made)
     page = Page(text)
     assert not {"script", "link", "img", "iframe", "object", "image", "use"} & set(page.tags)
-    assert not {"src", "href", "xlink:href", "onload", "onclick"} & {name for name, _ in page.attributes}
+    assert not {"src", "xlink:href", "onload", "onclick", "style"} & {name for name, _ in page.attributes}
+    places = {value for name, value in page.attributes if name == "id"}
+    assert {value[1:] for name, value in page.attributes if name == "href"} == places
     assert "url(" not in text
     assert "@import" not in text
     assert "http" not in text

@@ -39,20 +39,27 @@ svg .name{fill:var(--ink)}
 .shade{--c:var(--truth);opacity:.13}.plateau{--c:var(--pred);opacity:.16}.quiet{--c:var(--grey);opacity:.55}
 .correct{--c:var(--truth)}.wrong_type{--c:var(--gold)}.merged{--c:var(--violet)}.split{--c:var(--blue)}
 .shifted{--c:var(--pred)}.missed{--c:var(--alarm)}.spurious{--c:var(--grey)}
+.up{--c:var(--grey)}.down{--c:var(--ink)}.bars{fill:none;stroke:var(--c)}.line.rule{stroke:var(--rule);stroke-width:1}
+.line.dashed{stroke-dasharray:5 4}.quiet-shade{--c:var(--grey);opacity:.18}
+.one{--c:var(--blue)}.two{--c:var(--pred)}.three{--c:var(--truth)}.four{--c:var(--violet)}.five{--c:var(--gold)}
+.six{--c:var(--alarm)}.seven{--c:var(--grey)}.eight{--c:var(--prob)}
 svg .inside{fill:var(--paper);font-weight:600;stroke:none}
 .legend{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:12.5px;color:var(--soft);margin-top:4px}
 .legend i{display:inline-block;width:10px;height:10px;border-radius:2px;background:var(--c);margin-right:6px}
 .legend i.ring{border-radius:50%;background:var(--ink)}
+nav{display:flex;flex-wrap:wrap;gap:4px 14px;font-size:13px;margin:14px 0 0}nav a{color:var(--blue)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}
 th,td{padding:5px 10px 5px 0;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
 th{font-weight:600;color:var(--soft)}th:first-child,td:first-child{text-align:left}
-td.words{white-space:normal;text-align:left;min-width:16em}td.strip{width:170px;padding:0 10px 0 0}
+td.words,th.words{white-space:normal;text-align:left;min-width:12em}
+th.words{padding-left:10px}td.words{padding-left:10px}td.strip{width:170px;padding:0 10px 0 0}
 .met{color:var(--good);font-weight:600}.failed{color:var(--alarm);font-weight:600}
 .metric{padding:10px 0;border-bottom:1px solid var(--rule)}.metric p{margin:2px 0;font-size:13.5px}
 .metric .counts{font-size:12.5px;color:var(--soft)}
 @page{margin:13mm}
-@media print{body{font-size:9pt;max-width:none;padding:0}figure,.metric,tr{break-inside:avoid}
+@media print{nav{display:none}
+body{font-size:9pt;max-width:none;padding:0}figure,.metric,tr{break-inside:avoid}
 h2{break-after:avoid;margin-top:22px}.scroll{overflow:visible}table{font-size:7pt}
 th,td{white-space:normal;padding:2px 5px 2px 0;overflow-wrap:normal}code{font-size:.95em}td.strip{width:90px}
 .metric p,.metric .counts{font-size:7.5pt}.figures{grid-template-columns:1fr 1fr;gap:10px}

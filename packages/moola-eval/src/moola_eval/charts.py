@@ -74,8 +74,9 @@ def f1_by_threshold(
     *,
     chosen: float | None,
     plateau: tuple[float, float] | None,
+    ceiling: float | None = None,
 ) -> str:
-    """Draws F1 against the threshold, with the chosen one and its plateau."""
+    """Draws F1 against the threshold, with the chosen one, its plateau, and what spans can reach."""
     plot = Plot("F1 against threshold, spans and bars", (0, 1), (0, 1))
     if plateau is not None:
         low, high = (min(1.0, max(0.0, p)) for p in plateau)
@@ -89,6 +90,9 @@ def f1_by_threshold(
         plot.line([chosen, chosen], [0, 1], "cut", tip=f"chosen threshold {chosen:g}")
         side = "end" if chosen > 0.7 else "start"
         plot.note(chosen, 1, f"chosen {chosen:.3g}", anchor=side, dx=-5 if side == "end" else 5, dy=11)
+    if ceiling is not None:
+        plot.line([0, 1], [ceiling, ceiling], "truth", tip=f"ceiling of spans {ceiling:g}")
+        plot.note(0, ceiling, f"ceiling {ceiling:.3g}", dx=4, dy=-4)
     items = [("pred", "spans, IoU ≥ 0.5"), ("prob", "bars")]
     return plot.svg() + legend(items + ([("plateau", "within one standard error")] if plateau else []))
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
+from moola_eval.html_page import table
 from moola_eval.markdown import number, span
 from moola_eval.schema import MetricReport, Report, Threshold
 from moola_eval.svg import Plot, legend
 
 
-def head(report: Report, *, title: str) -> str:
-    """Writes the title, what was scored, a warning if it was in-sample, and the notes."""
+def head(report: Report, *, title: str, lead: Sequence[str] = ()) -> str:
+    """Writes the title, `lead`, what was scored, a warning if it was in-sample, and the notes."""
     data = report.data
     lines = [
         f"<h1>{escape(title)}</h1>",
+        *(f"<p>{escape(words)}</p>" for words in lead),
         f"<p>{data.n_windows} windows of {data.length} bars in {data.n_groups} blocks; {data.n_true} true "
         f"spans ({number(100 * data.positive_rate, 3)} % of the bars), {data.n_pred} predicted; "
         f"{data.n_empty} windows without a span.</p>",
@@ -51,7 +53,7 @@ def criteria(report: Report) -> str:
         ]
         for c in report.criteria
     ]
-    return _table(["criterion", "metric", "wanted", "model", "chance", "result"], rows)
+    return table(["criterion", "metric", "wanted", "model", "chance", "result"], rows)
 
 
 def metrics(report: Report) -> str:
@@ -78,7 +80,7 @@ def metrics(report: Report) -> str:
         "Skill is (value − strongest chance) / (ceiling − strongest chance). A ceiling marked ? is not "
         "known: it is what a perfect prediction scores."
     )
-    return f'<p class="soft">{words}</p>{legend(items)}' + _table(names, rows, classes={3: "strip"})
+    return f'<p class="soft">{words}</p>{legend(items)}' + table(names, rows, classes={3: "strip"})
 
 
 def nulls(report: Report) -> str:
@@ -93,7 +95,7 @@ def nulls(report: Report) -> str:
         for m in report.metrics
     ]
     meanings = "".join(f"<li><b>{escape(n)}</b>: {escape(words)}</li>" for n, words in report.nulls.items())
-    return _table(["metric", "model", *(escape(n) for n in names)], rows) + f"<ul>{meanings}</ul>"
+    return table(["metric", "model", *(escape(n) for n in names)], rows) + f"<ul>{meanings}</ul>"
 
 
 def every_metric(report: Report) -> str:
@@ -173,21 +175,3 @@ def _threshold(what: str, threshold: Threshold | None) -> str:
         f"within one standard error from {number(t.plateau[0])} to {number(t.plateau[1])}. "
         f"Decoder: {escape(decoder)}. <span class='soft'><code>{escape(t.fingerprint)}</code></span></p>"
     )
-
-
-def _table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], *, classes: dict[int, str] | None = None
-) -> str:
-    """Cells are HTML already."""
-    marks = classes or {}
-    names = "".join(f"<th>{name}</th>" for name in head)
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td class="{marks[i]}">{cell}</td>' if i in marks else f"<td>{cell}</td>"
-            for i, cell in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -11,6 +11,12 @@ import numpy.typing as npt
 
 Numbers = npt.NDArray[np.floating] | npt.NDArray[np.integer] | Sequence[float]
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 40
+SERIES = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+"""Colours of lines that have no colour of their own, in the order in which they are to be taken."""
+CLASSES = frozenset((*SERIES, "truth", "pred", "prob", "chance", "quiet", "plateau", "ring", "up", "down"))
+"""Colours that a legend may name."""
+FLAT = 0.8
+"""Pixels that a bar of no height has."""
 
 
 @dataclass
@@ -24,6 +30,7 @@ class Plot:
         width: Pixels.
         height: Pixels.
         margins: Left, right, top, bottom pixels outside the frame.
+        words: What is to be seen in it, for those who do not see it; "" leaves it to the title.
     """
 
     title: str
@@ -32,6 +39,7 @@ class Plot:
     width: int = 480
     height: int = 300
     margins: tuple[int, int, int, int] = (LEFT, RIGHT, TOP, BOTTOM)
+    words: str = ""
     _marks: list[str] = field(default_factory=list)
 
     def across(self, value: float) -> float:
@@ -89,6 +97,18 @@ class Plot:
             f"{_tip(tip)}</rect>"
         )
 
+    def bars(self, x: Numbers, low: Numbers, high: Numbers, css: str, *, width: float) -> None:
+        """Draws upright strokes from low to high, `width` pixels wide, as one mark; flat ones are seen."""
+        pieces = []
+        for a, b, c in zip(x, low, high, strict=True):
+            bottom, top = self.up(float(b)), self.up(float(c))
+            if bottom - top < FLAT:
+                middle = (bottom + top) / 2
+                bottom, top = middle + FLAT / 2, middle - FLAT / 2
+            pieces.append(f"M{self.across(float(a)):.1f} {bottom:.1f}V{top:.1f}")
+        if pieces:
+            self._marks.append(f'<path class="bars {css}" stroke-width="{width:.1f}" d="{"".join(pieces)}"/>')
+
     def dot(self, x: float, y: float, css: str, *, radius: float = 4, tip: str = "") -> None:
         """Draws a disc."""
         self._marks.append(
@@ -118,9 +138,10 @@ class Plot:
 
     def svg(self) -> str:
         """Returns the element."""
+        words = f"<desc>{escape(self.words)}</desc>" if self.words else ""
         return (
             f'<svg viewBox="0 0 {self.width} {self.height}" role="img"><title>{escape(self.title)}</title>'
-            f"{''.join(self._marks)}</svg>"
+            f"{words}{''.join(self._marks)}</svg>"
         )
 
 

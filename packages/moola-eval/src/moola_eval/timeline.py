@@ -15,7 +15,7 @@ from moola_eval.svg import Plot, steps
 from moola_eval.targets import Targets
 
 VIEW = 400
-"""A longer window is shown in part, around its longest true (or first predicted) span."""
+"""A longer window is shown in part, around its longest true (without one: predicted) span."""
 CHOICE = "by F1 of their bars, equal ones by Brier score; windows without any mark are left out"
 
 
@@ -54,8 +54,7 @@ def chosen_windows(targets: Targets, forecast: Forecast, *, each: int = 3) -> li
 
 def window_timeline(targets: Targets, forecast: Forecast, *, window: int, threshold: float | None) -> str:
     """Draws one window: true spans above predicted ones above the probability of each bar, if any."""
-    bars = targets.mask.shape[1]
-    first, last = _view(targets, forecast, window, bars)
+    first, last = view(targets.spans, forecast.spans, window=window)
     plot = Plot(
         f"Window {window}: truth, prediction and probability",
         (first - 0.5, last + 0.5),
@@ -65,7 +64,7 @@ def window_timeline(targets: Targets, forecast: Forecast, *, window: int, thresh
         margins=(34, 6, 4, 34),
     )
     for spans, css in ((targets.spans, "truth"), (forecast.spans, "pred")):
-        for start, end, tip in _spans(spans, window, first, last):
+        for start, end, tip in seen_spans(spans, window, first, last):
             low = 1.3 if css == "truth" else 1.1
             plot.box(start - 0.5, end + 0.5, low, low + 0.16, css, tip=f"{css} {tip}")
             if css == "truth":
@@ -82,7 +81,8 @@ def window_timeline(targets: Targets, forecast: Forecast, *, window: int, thresh
     return plot.svg()
 
 
-def _spans(spans: Spans, window: int, first: int, last: int) -> list[tuple[int, int, str]]:
+def seen_spans(spans: Spans, window: int, first: int, last: int) -> list[tuple[int, int, str]]:
+    """Start and end of a window's spans, cut to the bars first..last, and both uncut in words."""
     rows = np.flatnonzero((spans.sequence == window) & (spans.end >= first) & (spans.start <= last))
     return [
         (
@@ -94,14 +94,16 @@ def _spans(spans: Spans, window: int, first: int, last: int) -> list[tuple[int, 
     ]
 
 
-def _view(targets: Targets, forecast: Forecast, window: int, bars: int) -> tuple[int, int]:
+def view(true: Spans, pred: Spans, *, window: int) -> tuple[int, int]:
+    """First and last bar of a window to be shown: all of it, or `VIEW` bars around its longest span."""
+    bars = int(true.lengths[window])
     if bars <= VIEW:
         return 0, bars - 1
     centre = bars // 2
-    found = np.flatnonzero(forecast.spans.sequence == window)
-    if targets.has_span[window]:
-        centre = int(targets.start[window] + targets.end[window]) // 2
-    elif len(found):
-        centre = int(forecast.spans.start[found[0]])
+    for spans in (pred, true):  # the truth decides where there is one
+        rows = np.flatnonzero(spans.sequence == window)
+        if len(rows):
+            longest = rows[np.argmax(spans.size[rows])]
+            centre = int(spans.start[longest] + spans.end[longest]) // 2
     first = min(max(0, centre - VIEW // 2), bars - VIEW)
     return first, first + VIEW - 1
