@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return _bad(f"{where}: {first['msg']}" if where else first["msg"])
-    except (ValueError, OSError) as error:
+    except (ValueError, TypeError, OSError) as error:
         return _bad(str(error))
     if not options.report:
         print(report.to_markdown())
@@ -127,6 +127,9 @@ def _parser() -> argparse.ArgumentParser:
         "--report", type=Path, action="append", default=[], help=".json, .md or .html; repeatable"
     )
     out.add_argument("--require", action="append", default=[], metavar="METRIC>=X", help="gate; repeatable")
+    out.add_argument(
+        "--metric", action="append", default=[], help="report what an installed package offers; repeatable"
+    )
     out.add_argument("--title", default="Evaluation", help="heading of the HTML")
     out.add_argument("--seed", type=int, default=0, help="of resampling and chance levels")
     out.add_argument("--resamples", type=int, default=2000, help="of an interval; 0 leaves intervals out")
@@ -172,6 +175,7 @@ def _evaluated(options: argparse.Namespace) -> tuple[Report, EvalInput]:
         seed=options.seed,
         train_truth=train,
         threshold=threshold,
+        metrics=options.metric,
         resamples=options.resamples,
         level=options.level,
     )

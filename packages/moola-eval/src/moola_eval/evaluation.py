@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from moola_eval.gates import judge
 from moola_eval.headline import UNSKILLED, headline_scores
 from moola_eval.nulls import MEANING, null_forecasts, null_scores
 from moola_eval.ranking import Ranking
+from moola_eval.registry import report_metrics
 from moola_eval.schema import (
     DataSummary,
     EvalInput,
@@ -47,6 +48,7 @@ def evaluate(
     ceiling: Mapping[str, float] | None = None,
     threshold: Threshold | None = None,
     bar_threshold: Threshold | None = None,
+    metrics: Sequence[str] = (),
     resamples: int = 2000,
     level: float = 0.95,
 ) -> Report:
@@ -60,6 +62,7 @@ def evaluate(
         ceiling: Best reachable value by metric, where it is known.
         threshold: What the spans were decided with: provenance only.
         bar_threshold: Decides the bars; without it the bars inside the predicted spans are the decided ones.
+        metrics: Names of metrics that installed packages offer, reported too; see `moola_eval.registry`.
         resamples: Resamples of an interval; 0 leaves intervals out.
         level: Coverage of the intervals.
 
@@ -68,25 +71,26 @@ def evaluate(
 
     Raises:
         ValueError: A baseline's or the training windows are the scored ones, an unknown metric has a ceiling,
-            probabilities lie outside [0, 1], spans lie outside their window, or there are fewer than two
-            groups and `resamples` is not 0.
+            probabilities lie outside [0, 1], spans lie outside their window, there are fewer than two groups
+            and `resamples` is not 0, or nobody offers one of `metrics`.
+        TypeError: What somebody offers as a metric is none.
     """
-    truth, rules = data.truth, baselines or {}
+    truth, rules, more = data.truth, baselines or {}, report_metrics(metrics)
     targets, scored = Targets.of(truth), fingerprint(truth)
     forecast = Forecast.of(data.prediction, bar_threshold=bar_threshold)
     _other_windows(scored, train_truth, rules)
     nulls = {
-        name: null_scores(draws, lambda f: headline_scores(f, targets))
+        name: null_scores(draws, lambda f: headline_scores(f, targets, more))
         for name, draws in null_forecasts(forecast, train=train_truth, seed=seed).items()
     }
     for name, rule in rules.items():
-        nulls[name] = headline_scores(rule.forecast(targets.mask.shape), targets)
-    scores = headline_scores(forecast, targets)
+        nulls[name] = headline_scores(rule.forecast(targets.mask.shape), targets, more)
+    scores = headline_scores(forecast, targets, more)
     known = ceiling or {}
     unknown = sorted(known.keys() - scores.keys())
     if unknown:
         raise ValueError(f"ceiling: want metrics of {sorted(scores)}, got {unknown[0]!r}")
-    metrics = tuple(
+    reported = tuple(
         _metric(
             score,
             {null: found[name] for null, found in nulls.items() if name in found},
@@ -117,13 +121,13 @@ def evaluate(
         resamples=resamples,
         level=level,
         nulls={name: rules[name].meaning if name in rules else MEANING[name] for name in nulls},
-        metrics=metrics,
+        metrics=reported,
         true_anatomy=parts.true_counts,
         pred_anatomy=parts.pred_counts,
-        criteria=judge(metrics),
+        criteria=judge(reported),
         notes=(
             *_notes(groups, resamples, in_sample, known, train_truth, rules, threshold),
-            *(f"{m.name}: no interval, too many bars." for m in metrics if resamples and not m.interval),
+            *(f"{m.name}: no interval, too many bars." for m in reported if resamples and not m.interval),
         ),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from moola_eval.average_precision import average_precision
 from moola_eval.bars import bar_f1
 from moola_eval.calibration import brier, expected_calibration_error
@@ -15,6 +17,7 @@ from moola_eval.origin import origin_scores
 from moola_eval.pattern_type import type_accuracy, type_macro_f1
 from moola_eval.pointers import pointer_error, pointer_hit
 from moola_eval.ranking import bar_auroc, bar_average_precision
+from moola_eval.registry import ReportMetric
 from moola_eval.score import Metric, Score
 from moola_eval.separation import separation
 from moola_eval.targets import Targets
@@ -23,8 +26,14 @@ UNSKILLED = frozenset({"bar_ece", "origin_ece", "onset_mae", "offset_mae"})
 """Metrics without skill: a constant has perfect calibration, and borders are judged of matched spans only."""
 
 
-def headline_scores(forecast: Forecast, targets: Targets) -> dict[str, Metric]:
-    """Computes every metric for which the forecast has the outputs, by name."""
+def headline_scores(
+    forecast: Forecast, targets: Targets, more: Sequence[ReportMetric] = ()
+) -> dict[str, Metric]:
+    """Computes every metric for which the forecast has the outputs, by name, and those asked for beside.
+
+    Raises:
+        ValueError: One asked for bears the name of another.
+    """
     scores: list[Metric] = [
         *_spans_and_bars(forecast, targets),
         *_pointed(forecast, targets),
@@ -36,7 +45,14 @@ def headline_scores(forecast: Forecast, targets: Targets) -> dict[str, Metric]:
             type_probability=forecast.type_probability,
         ),
     ]
-    return {score.name: score for score in scores}
+    found = {score.name: score for score in scores}
+    for score in (metric(forecast, targets) for metric in more):
+        if score is None:
+            continue
+        if score.name in found:
+            raise ValueError(f"metrics: want a name that no metric of the report has, got {score.name!r}")
+        found[score.name] = score
+    return found
 
 
 def _spans_and_bars(forecast: Forecast, targets: Targets) -> list[Metric]:
