@@ -13,6 +13,7 @@ from moola_data.window_subset import part
 from moola_eval.schema import Truth
 from moola_eval.threshold import choose_threshold
 from moola_losses.balancer import Balancer
+from moola_models.freezing import freeze_encoder
 from moola_train.batches import WindowedBars
 from moola_train.device import choose_device
 from moola_train.parameter_groups import parameter_groups
@@ -67,6 +68,10 @@ def experiment(windows: WindowSet, config: RunConfig) -> Experiment:
     tasks = expansion_tasks(windows, config)
     balancer = config.balancer.build(tuple(task.name for task in tasks))
     model = expansion_model(windows, config)
+    if config.pretrain.freeze:
+        if config.pretrain.kind == "none":
+            raise ValueError("pretrain.freeze: want a pretrained encoder, got pretrain.kind 'none'")
+        freeze_encoder(model)
     parameter_groups(model, balancer, config.fit)  # a pattern that matches nothing is said before the work
     data = WindowedBars(windows, device=choose_device(config.fit.device))
     scores = InnerScores(data, windows, inner, config.data)

@@ -109,6 +109,8 @@ class PretrainSection(_Section):
     """Share of the bars that is hidden."""
     jitter: Annotated[float, Field(gt=0)] = 0.1
     """Noise added to every bar, in standard deviations of its feature."""
+    freeze: bool = False
+    """Train the heads alone afterwards; the encoder stays as it was pretrained."""
     seed: Annotated[int, Field(ge=0)] = 0
 
 

@@ -35,6 +35,18 @@ class Variant(_Section):
     """What differs from the study's data."""
     run: Values = {}
     """What differs from the study's configuration; a ``balancer`` is replaced, all else merged."""
+    members: Annotated[int, Field(ge=1)] = 1
+    """Networks of different seeds trained on the same draw, whose answers are averaged."""
+
+
+class Pick(_Section):
+    """A row of its own: for every seed the variant that did best on inner data, as a user would tune."""
+
+    name: str
+    among: Annotated[tuple[str, ...], Field(min_length=2)]
+    by: Annotated[str, Field(pattern="^inner/")]
+    """A metric of inner data; one of reported data is refused."""
+    want: Literal["highest", "lowest"]
 
 
 class Condition(_Section):
@@ -108,6 +120,7 @@ class Study(_Section):
     """Metrics of the picture, a panel each."""
     reference: tuple[Reference, ...] = ()
     variant: Annotated[tuple[Variant, ...], Field(min_length=1)]
+    pick: tuple[Pick, ...] = ()
     claim: tuple[Claim, ...] = ()
     quick: Quick = Quick()
 
@@ -118,9 +131,13 @@ class Study(_Section):
             raise ValueError(f"variant: want different names, got {names}")
         conditions = [c for claim in self.claim for c in (*claim.expects, *claim.unless)]
         asked = [c.of for c in conditions] + [c.less for c in conditions if c.less is not None]
-        strange = sorted({*asked, *(self.quick.variants or ())} - set(names))
+        asked += self.quick.variants or ()
+        strange = sorted({*asked} - {*names, *(pick.name for pick in self.pick)})
+        strange += sorted({name for pick in self.pick for name in pick.among} - set(names))
         if strange:
             raise ValueError(f"claim: want variants among {names}, got {strange[0]!r}")
+        if taken := sorted({pick.name for pick in self.pick} & set(names)):
+            raise ValueError(f"pick: want a name of its own, got {taken[0]!r}")
         for quick in (False, True):
             for variant, _, job in self.jobs(quick=quick):
                 try:
@@ -150,8 +167,9 @@ class Study(_Section):
             source = variant.source if "kind" in variant.source else merged(self.source, variant.source)
             if quick:
                 run, source = merged(run, self.quick.run), merged(source, self.quick.source)
+            more: dict[str, JsonValue] = {} if variant.members == 1 else {"members": variant.members}
             listed += [
-                (variant.name, seed, {"source": source, "run": run, "seed": seed})
+                (variant.name, seed, {"source": source, "run": run, "seed": seed, **more})
                 for seed in (self.quick.seeds if quick else self.seeds)
             ]
         return listed

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from moola_data.ceiling import Ceiling
 from moola_data.expansion_rule import label_expansions
 from moola_data.features import compute_features
+from moola_data.jitter import feature_scale
 from moola_data.leaky_random_split import LeakWarning, LeakyRandomSplit
 from moola_data.mirror import with_mirrored
 from moola_data.one_expansion import one_expansion
@@ -23,6 +24,7 @@ from moola_data.synthetic import benchmark
 from moola_data.window_join import join, renumber_groups
 from moola_data.window_set import build_window_set
 from moola_data.window_split import WindowSplit
+from moola_data.window_subset import select
 from moola_train.recipes.run_config import DataSection
 
 Count = Annotated[int, Field(ge=1)]
@@ -43,6 +45,8 @@ class _Source(BaseModel):
     """Windows without labels, of a third draw."""
     noise_features: bool = False
     """Replace every feature by independent standard normal numbers."""
+    jitter: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Add two copies of the training windows with normal noise of so many of each feature's deviations."""
 
 
 class OneExpansionSource(_Source):
@@ -138,6 +142,8 @@ def material(source: OneExpansionSource | BenchmarkSource, section: DataSection,
     leaked = int(np.isin(labelled.group[labelled.split == 1], training).sum())
     if section.mirror:
         labelled = with_mirrored(labelled)
+    if source.jitter:
+        labelled = _jittered(labelled, source.jitter, np.random.default_rng([seed, 4]))
     reported = _windows(
         fresh, fresh.starts, fresh.group, np.full(len(fresh.starts), 2, np.int8), source, section, chance
     )
@@ -204,6 +210,17 @@ def _unlabelled(
     if source.noise_features:
         features = np.random.default_rng([seed, 3]).standard_normal(features.shape, dtype=np.float32)
     return Unlabelled(features, starts, label_expansions(bars))
+
+
+def _jittered(windows: WindowSet, sigma: float, chance: np.random.Generator) -> WindowSet:
+    """Adds two noisy copies of the training windows; inner windows stay as they are."""
+    training = select(windows, windows.split == 0)
+    scale = sigma * feature_scale(windows)
+    for _ in range(2):
+        noise = chance.standard_normal(training.features.shape, dtype=np.float32)
+        noisy = training.features + scale * noise
+        windows = join(windows, training.model_copy(update={"features": noisy, "purged": {}}))
+    return windows
 
 
 def _parts(

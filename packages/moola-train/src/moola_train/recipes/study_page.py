@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 
-from moola_train.recipes.study import Study
+from moola_train.recipes.study import Pick, Study
 from moola_train.recipes.study_verdict import Trials, Verdict, judge, mean_of
 from moola_train.schema import SweepRow
 
@@ -22,7 +22,18 @@ def trials_of(study: Study, rows: Sequence[SweepRow], *, quick: bool) -> Trials:
                 for name, value in row.result.items()
                 if value is None or isinstance(value, int | float)
             }
-    return found
+    return found | {pick.name: _picked(pick, found) for pick in study.pick if {*pick.among} <= found.keys()}
+
+
+def _picked(pick: Pick, found: Trials) -> dict[int, dict[str, float]]:
+    """Takes for every seed that all have the variant with the best inner number; the first of equals."""
+    seeds = set.intersection(*(set(found[name]) for name in pick.among))
+    sign = 1 if pick.want == "highest" else -1
+    best = {
+        seed: max(pick.among, key=lambda name: sign * found[name][seed][pick.by])
+        for seed in sorted(seeds)
+    }
+    return {seed: dict(found[name][seed]) for seed, name in best.items()}
 
 
 def tidy(study: Study, rows: Sequence[SweepRow], *, quick: bool) -> str:

@@ -11,7 +11,7 @@ from moola_train.protocols import Callback, Row, StepState
 
 
 class TaskPull(Callback):
-    """Norms of each task's unweighted gradient at the shared and at the other parameters.
+    """Norms of each task's unweighted gradient at the shared and at the other parameters, frozen ones aside.
 
     Rows ``pull_shared`` and ``pull_heads`` a task, and ``weighted_pull_shared``: the first times the
     balancer's coefficient, which is what the shared part feels.
@@ -31,11 +31,12 @@ class TaskPull(Callback):
 
     def on_forward(self, state: StepState) -> Iterable[Row]:
         """Takes each task's gradient; ``.grad`` and the graph stay as they are."""
-        named = [(name, p) for name, p in state.model.named_parameters() if p.requires_grad]
-        shared = [p for name, p in named if not name.startswith(self.heads)]
-        heads = [p for name, p in named if name.startswith(self.heads)]
-        if not shared or not heads:
+        named = list(state.model.named_parameters())
+        if len({name.startswith(self.heads) for name, _ in named}) < 2:
             raise ValueError(f"heads: want shared parameters and others, got only one kind by {self.heads}")
+        training = [(name, p) for name, p in named if p.requires_grad]
+        shared = [p for name, p in training if not name.startswith(self.heads)]
+        heads = [p for name, p in training if name.startswith(self.heads)]
         weights = coefficients(state.balancer)
         rows = []
         for task, loss in state.losses.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import JsonValue
@@ -15,22 +16,24 @@ from moola_eval.targets import Targets
 from moola_eval.threshold import choose_threshold
 from moola_train.fit import FitResult, fit
 from moola_train.recipes.answers import Answers, answers_of
-from moola_train.recipes.experiment import experiment
+from moola_train.recipes.experiment import Experiment, experiment
 from moola_train.recipes.pretraining import pretrain
 from moola_train.recipes.run_config import RunConfig
 from moola_train.recipes.scoring import predictions
 from moola_train.recipes.sigmas import Sigmas
-from moola_train.recipes.study_data import SOURCES, material
+from moola_train.recipes.study_data import SOURCES, Material, material
 from moola_train.recipes.task_pull import TaskPull
 from moola_train.recipes.trial_numbers import reported_numbers
 from moola_train.records import WALL_CLOCK
 
 EPOCHS = (1, 5, 10, 20, 50, 100, 200)
 """The epochs at which a series is told."""
+MEMBER = 10_000
+"""Added to the seed of a further member of an ensemble."""
 
 
 def trial(
-    *, source: Mapping[str, JsonValue], run: Mapping[str, JsonValue], seed: int
+    *, source: Mapping[str, JsonValue], run: Mapping[str, JsonValue], seed: int, members: int = 1
 ) -> dict[str, JsonValue]:
     """Draws data, trains once and measures.
 
@@ -38,6 +41,7 @@ def trial(
         source: A `moola_train.recipes.study_data` source, as JSON.
         run: A `RunConfig`, as JSON; its seeds are replaced.
         seed: Seed of the data, the network and the batches.
+        members: Networks of different seeds whose in-span probabilities are averaged.
 
     Returns:
         Numbers by name. ``test/…`` are of the fresh windows, with ``null/…``, ``ceiling/…`` and ``skill/…``
@@ -48,6 +52,43 @@ def trial(
     """
     config = seeded(RunConfig.model_validate(run), seed)
     drawn = material(SOURCES.validate_python(source), config.data, seed=seed)
+    made, fitted, inner, found = _trained(drawn, config)
+    for member in range(1, members):  # numbers of the training are those of the first
+        _, _, more_inner, more_found = _trained(drawn, seeded(config, seed + MEMBER * member))
+        inner, found = _sum(inner, more_inner), _sum(found, more_found)
+    inner, found = (
+        answers._replace(probability=answers.probability / np.float32(members)) for answers in (inner, found)
+    )
+    truth = Truth.model_validate(made.inner)
+    chosen = choose_threshold(inner.probability, truth)
+    bars = choose_threshold(inner.probability, truth, metric="bar_f1")
+    numbers: dict[str, JsonValue] = {
+        "epochs": fitted.epochs,
+        "best_epoch": fitted.best_epoch,
+        "parameters": sum(p.numel() for p in made.model.parameters()),
+        "inner_windows": len(made.inner),
+        "leaked": drawn.leaked,
+        "threshold": chosen.threshold,
+        "inner/span_f1": chosen.value,
+        "inner/bar_f1": bars.value,
+        "inner/decided_span_f1": decided_span_f1(made.inner, inner, chosen.threshold),
+        "completed": float(fitted.epochs == config.fit.epochs or fitted.stopped == "patience"),
+        "undefined_losses": sum(r.value is None and r.name == "loss" for r in fitted.records),
+    }
+    numbers |= reported_numbers(drawn, found, chosen.threshold, bar_threshold=bars.threshold, seed=seed)
+    numbers |= _series(fitted)
+    return numbers
+
+
+class _Trained(NamedTuple):
+    made: Experiment
+    fitted: FitResult
+    inner: Answers
+    found: Answers
+
+
+def _trained(drawn: Material, config: RunConfig) -> _Trained:
+    """Trains one network; its answers for the inner and for the reported windows."""
     made = experiment(drawn.windows, config)
     if config.pretrain.kind != "none":
         if drawn.unlabelled is None:
@@ -69,25 +110,14 @@ def trial(
         )
         for number in (1, 2)
     )
-    truth = Truth.model_validate(made.inner)
-    chosen = choose_threshold(inner.probability, truth)
-    bars = choose_threshold(inner.probability, truth, metric="bar_f1")
-    numbers: dict[str, JsonValue] = {
-        "epochs": fitted.epochs,
-        "best_epoch": fitted.best_epoch,
-        "parameters": sum(p.numel() for p in made.model.parameters()),
-        "inner_windows": len(made.inner),
-        "leaked": drawn.leaked,
-        "threshold": chosen.threshold,
-        "inner/span_f1": chosen.value,
-        "inner/bar_f1": bars.value,
-        "inner/decided_span_f1": decided_span_f1(made.inner, inner, chosen.threshold),
-        "completed": float(fitted.epochs == config.fit.epochs or fitted.stopped == "patience"),
-        "undefined_losses": sum(r.value is None and r.name == "loss" for r in fitted.records),
-    }
-    numbers |= reported_numbers(drawn, found, chosen.threshold, bar_threshold=bars.threshold, seed=seed)
-    numbers |= _series(fitted)
-    return numbers
+    return _Trained(made, fitted, inner, found)
+
+
+def _sum(one: Answers, other: Answers) -> Answers:
+    """Adds in-span probabilities; whatever else is answered is the first's."""
+    if one.marks is not None:
+        raise ValueError("members: want decoding.kind 'threshold' where answers are averaged")
+    return one._replace(probability=one.probability + other.probability)
 
 
 def decided_span_f1(windows: WindowSet, found: Answers, threshold: float) -> float:

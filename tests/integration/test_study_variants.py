@@ -1,0 +1,146 @@
+"""What a variant can ask for beside a run: noisy copies, averaged networks, a frozen encoder; and picks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from moola_train.recipes import trial as trials
+from moola_train.recipes.experiment import experiment
+from moola_train.recipes.run_config import RunConfig
+from moola_train.recipes.study import Study, parse_study
+from moola_train.recipes.study_data import BenchmarkSource, material
+from moola_train.recipes.study_page import trials_of
+from moola_train.recipes.trial import seeded, trial
+from moola_train.schema import SweepRow
+
+SOURCE = {"kind": "benchmark", "windows": 20, "fresh": 8, "inner": 0.3}
+RUN = {"fit": {"epochs": 1, "batch_size": 8}}
+PICKED = """
+name = "picked"
+title = "Picked"
+question = "Which?"
+seeds = [0, 1]
+columns = ["test/bar_f1"]
+source = { kind = "benchmark", windows = 20, fresh = 8 }
+
+[[variant]]
+name = "a"
+
+[[variant]]
+name = "b"
+members = 2
+
+[[pick]]
+name = "best"
+among = ["a", "b"]
+by = "inner/bar_f1"
+want = "highest"
+"""
+
+
+def row(inner: float, test: float) -> SweepRow:
+    return SweepRow(
+        key="0" * 16,
+        parameters={},
+        status="done",
+        result={"inner/bar_f1": inner, "test/bar_f1": test},
+        error=None,
+        attempt=1,
+        seconds=1.0,
+        cpu_seconds=1.0,
+    )
+
+
+def test_a_pick_takes_for_every_seed_what_was_best_on_inner_data_whatever_the_test_says() -> None:
+    study = parse_study(PICKED)
+    rows = [row(0.5, 0.1), row(0.2, 0.9), row(0.4, 0.8), row(0.3, 0.2)]  # a: seeds 0, 1; b: seeds 0, 1
+    found = trials_of(study, rows, quick=False)
+    assert {seed: numbers["test/bar_f1"] for seed, numbers in found["best"].items()} == {0: 0.1, 1: 0.2}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('by = "inner/bar_f1"', 'by = "test/bar_f1"', "by"),
+        ('among = ["a", "b"]', 'among = ["a", "c"]', "'c'"),
+        ('name = "best"', 'name = "b"', "a name of its own"),
+    ],
+)
+def test_a_pick_by_reported_data_or_of_strangers_is_refused(old: str, new: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_study(PICKED.replace(old, new))
+
+
+def test_only_an_ensemble_has_members_among_its_parameters() -> None:
+    study: Study = parse_study(PICKED)
+    assert [job.get("members") for _, _, job in study.jobs(quick=False)] == [None, None, 2, 2]
+
+
+def test_an_ensemble_averages_the_probabilities_of_networks_that_differ_by_their_seed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[Any] = []
+    reported = trials.reported_numbers
+
+    def spy(drawn: Any, found: Any, *rest: Any, **more: Any) -> Any:
+        seen.append(found.probability)
+        return reported(drawn, found, *rest, **more)
+
+    monkeypatch.setattr(trials, "reported_numbers", spy)
+    trial(source=SOURCE, run=RUN, seed=3, members=2)
+    config = seeded(RunConfig.model_validate(RUN), 3)
+    drawn = material(BenchmarkSource.model_validate(SOURCE), config.data, seed=3)
+    alone = [
+        trials._trained(drawn, seeded(config, seed)).found.probability for seed in (3, 3 + trials.MEMBER)
+    ]
+    assert not np.array_equal(*alone)
+    np.testing.assert_allclose(seen[0], np.mean(alone, axis=0), atol=1e-6)
+
+
+def test_an_ensemble_of_decided_spans_is_refused() -> None:
+    run = {**RUN, "model": {"heads": {"span": {"kind": "span_crf"}}}, "decoding": {"kind": "best"}}
+    with pytest.raises(ValueError, match="threshold"):
+        trial(source=SOURCE, run=run, seed=0, members=2)
+
+
+def test_noisy_copies_are_of_training_windows_alone_and_have_the_asked_size() -> None:
+    section = RunConfig().data
+    plain, noisy = (
+        material(BenchmarkSource.model_validate(SOURCE | more), section, seed=1).windows
+        for more in ({}, {"jitter": 0.25})
+    )
+    counts = [np.bincount(windows.split).tolist() for windows in (plain, noisy)]
+    assert counts[1] == [3 * counts[0][0], *counts[0][1:]]
+    of_first = [windows.starts[windows.split == 1] for windows in (plain, noisy)]
+    assert np.array_equal(*of_first)
+    training = np.flatnonzero(noisy.split == 0)
+    n = counts[0][0]
+    first, copy = (
+        np.stack([noisy.features[s : s + noisy.length] for s in noisy.starts[rows]])
+        for rows in (training[:n], training[n : 2 * n])
+    )
+    change = (copy - first).std(axis=(0, 1)) / np.maximum(first.std(axis=(0, 1)), 1e-9)
+    assert np.median(change) == pytest.approx(0.25, rel=0.2)
+    targets = noisy.targets["span"]
+    np.testing.assert_array_equal(targets[training[:n]], targets[training[n : 2 * n]])
+
+
+def test_a_frozen_encoder_keeps_its_pretrained_values_and_the_heads_train() -> None:
+    pretrain = {"kind": "masked", "epochs": 1, "freeze": True}
+    config = seeded(RunConfig.model_validate({**RUN, "pretrain": pretrain}), 0)
+    drawn = material(BenchmarkSource.model_validate(SOURCE | {"unlabelled": 20}), config.data, seed=0)
+    made = experiment(drawn.windows, config)
+    assert not any(p.requires_grad for p in made.model.lstm.parameters())
+    assert all(p.requires_grad for p in made.model.readouts.parameters())
+    numbers = trial(source=SOURCE | {"unlabelled": 20}, run=config.model_dump(mode="json"), seed=0)
+    assert numbers["train/span/pull_shared@1"] == 0
+    assert json.dumps(numbers)
+
+
+def test_freezing_what_was_not_pretrained_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"pretrain\.freeze"):
+        trial(source=SOURCE, run={**RUN, "pretrain": {"freeze": True}}, seed=0)
