@@ -172,7 +172,9 @@ def test_candles_stand_where_their_prices_are():
 def test_windows_that_never_move_and_long_ones_are_drawn():
     flat = Candles(np.full((1, 5000, 4), 7.0))
     spans = Spans.from_lists([[(4000, 4400)]], lengths=[5000])
-    drawing = candle_window(flat, {"true": spans}, window=0, view=(3900, 4299), probability=np.ones(5000))
+    drawing = candle_window(
+        flat, {"true": spans}, window=0, view=(3900, 4299), probability={"p": np.ones(5000)}
+    )
     assert "nan" not in drawing
     assert len(drawing) < 40_000
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ COLOURS = {"true": "truth", "predicted": "pred"}
 """Of the bands by name; others take those of `OTHERS` in turn."""
 OTHERS = ("pred", "one", "four")
 BAND, GAP = 0.16, 0.2
+LETTERS = 9
+"""Of a band's name."""
 TALL = 2.6
 """Height of the prices; the probability has 1."""
 
@@ -54,17 +56,17 @@ def candle_window(
     *,
     window: int,
     view: tuple[int, int],
-    probability: npt.NDArray[np.floating] | None = None,
+    probability: Mapping[str, npt.NDArray[np.floating]] | None = None,
     threshold: float | None = None,
 ) -> str:
     """Draws one window.
 
     Args:
         candles: The prices.
-        bands: Spans by name, the truth first; its shade lies over the whole drawing.
+        bands: Spans by name, four at most, the truth first; its shade lies over the whole drawing.
         window: Which.
         view: First and last bar to be shown.
-        probability: (K,) of its bars, 0..1.
+        probability: (K,) of its bars, 0..1, by name; one with a band's name has its colour.
         threshold: Of the probability.
 
     Returns:
@@ -82,11 +84,11 @@ def candle_window(
         words="; ".join(f"{name}: {_told(spans, window)}" for name, spans in bands.items()),
     )
     _grid(plot, candles.prices[window, first : last + 1], floor, first, last)
-    others = iter(OTHERS)
+    colours = band_colours(bands)
     for row, (name, spans) in enumerate(bands.items()):
-        css = COLOURS.get(name) or next(others)
+        css = colours[name]
         low = floor - GAP * (row + 1)
-        plot.label(52, plot.up(low + BAND / 2) + 4, name, anchor="end")
+        plot.label(52, plot.up(low + BAND / 2) + 4, name[:LETTERS], anchor="end")
         for start, end, tip in seen_spans(spans, window, first, last):
             plot.box(start - 0.5, end + 0.5, low, low + BAND, css, tip=f"{name} {tip}")
             if name == "true":
@@ -95,9 +97,15 @@ def candle_window(
     _prices(plot, candles.prices[window, first : last + 1], floor, first)
     if threshold is not None and 0 <= threshold <= 1:
         plot.line([first - 0.5, last + 0.5], [threshold] * 2, "cut", tip=f"threshold {threshold:g}")
-    if probability is not None:
-        plot.line(np.arange(first, last + 1), probability[first : last + 1], "prob")
+    for name, values in (probability or {}).items():
+        plot.line(np.arange(first, last + 1), values[first : last + 1], colours.get(name, "prob"))
     return plot.svg()
+
+
+def band_colours(bands: Iterable[str]) -> dict[str, str]:
+    """Colours of bands, for a legend."""
+    others = iter(OTHERS)
+    return {name: COLOURS.get(name) or next(others) for name in bands}
 
 
 def _grid(plot: Plot, prices: FloatArray, floor: float, first: int, last: int) -> None:

@@ -152,7 +152,7 @@ def _windows(
     report: Report, data: EvalInput, targets: Targets, forecast: Forecast, candles: Candles | None
 ) -> list[str]:
     threshold = None if report.threshold is None else report.threshold.threshold
-    found = []
+    found, p = [], forecast.probability
     for chosen in chosen_windows(targets, forecast, each=3 if candles is None else 2):
         words = f"bar F1 {chosen.f1:.3f}, group {data.truth.group[chosen.window]}"
         if candles is None:
@@ -163,7 +163,7 @@ def _windows(
                 {"true": targets.spans, "predicted": forecast.spans},
                 window=chosen.window,
                 view=view(targets.spans, forecast.spans, window=chosen.window),
-                probability=None if forecast.probability is None else forecast.probability[chosen.window],
+                probability=None if p is None else {"probability": p[chosen.window]},
                 threshold=threshold,
             )
             words = "; ".join([words, *candles.words[chosen.window : chosen.window + 1]])

@@ -52,6 +52,30 @@ def chosen_windows(targets: Targets, forecast: Forecast, *, each: int = 3) -> li
     return [Chosen(rank, int(w), float(f1[w])) for rank, windows in parts for w in windows]
 
 
+def differing_windows(targets: Targets, a: Forecast, b: Forecast, *, each: int = 2) -> list[Chosen]:
+    """Picks the windows in which one of two models is ahead the most, by F1 of their bars.
+
+    Args:
+        targets: The truth.
+        a: Predictions of one model.
+        b: Of the other.
+        each: How many of each kind at most; a window where both are alike is none.
+
+    Returns:
+        Those where the first is ahead ("a"), then the others ("b"); `f1` is the difference a - b. A window
+        without any bar to find is judged right (1) where nothing is marked, else wrong (0).
+    """
+    f1 = []
+    for forecast in (a, b):
+        value = f_beta(*bar_counts(targets.mask, forecast.mask))
+        f1.append(np.where(np.isnan(value), 1.0, value))
+    gain = f1[0] - f1[1]
+    order = np.argsort(-gain, kind="stable")
+    ahead = [Chosen("a", int(w), float(gain[w])) for w in order[:each] if gain[w] > 0]
+    behind = [Chosen("b", int(w), float(gain[w])) for w in order[::-1][:each] if gain[w] < 0]
+    return ahead + behind
+
+
 def window_timeline(targets: Targets, forecast: Forecast, *, window: int, threshold: float | None) -> str:
     """Draws one window: true spans above predicted ones above the probability of each bar, if any."""
     first, last = view(targets.spans, forecast.spans, window=window)
