@@ -65,7 +65,7 @@ def comparison_chart(found: Sequence[Paired], *, names: tuple[str, str]) -> str:
         at = len(shown) - 1 - row
         css = {"a": "pred", "b": "one", None: "chance"}[one.better]
         c = one.comparison
-        tip = f"{c.metric}: {number(c.a)} and {number(c.b)}, difference {number(c.delta, 3)} ({span(c.interval)})"
+        tip = f"{c.metric}: {number(c.a)} and {number(c.b)}; {number(c.delta, 3)} ({span(c.interval)})"
         _name(plot, at, c.metric)
         plot.line([low, high], [at + 0.25] * 2, css, tip=tip)
         if not np.isnan(middle):
