@@ -97,6 +97,11 @@ def test_the_key_changes_what_is_recorded(section: str, name: str, base: tuple[s
     assert recorded({section: {name: OTHER[section][name]}}) != base
 
 
+def test_every_form_of_the_flow_is_another() -> None:
+    forms = ("divergence", "squares", "padded", "clamped")
+    assert len({recorded({"losses": {"flow": 1.0, "flow_form": form}}) for form in forms}) == len(forms)
+
+
 def test_no_key_is_forgotten_here() -> None:
     listed = {"schema_version", "recipe", "fit"}
     for section, field in CatalogueConfig.model_fields.items():

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue, ValidationError
 
-from moola_train.recipes.journal_source import INTERPRETER, LedgerSource
+from moola_train.recipes.catalogue_run import JournalSource
+from moola_train.recipes.journal_source import INTERPRETER, GeneratorSource, LedgerSource
 from moola_train.recipes.journal_trial import JournalRun, journal_trial
 from moola_train.recipes.study import load_study
 
@@ -41,6 +42,36 @@ def test_redrawn_rows_are_trained_alike_and_used_otherwise() -> None:
     assert loaded["train/account_loss"] == redrawn["train/account_loss"]
     assert loaded["inner/best"] == redrawn["inner/best"]
     assert loaded["test/calibration_error_raw"] != redrawn["test/calibration_error_raw"]
+
+
+def test_entries_are_drawn_once_for_all_variants_of_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    draw = GeneratorSource.draw
+
+    def counted(source: GeneratorSource, seed: int) -> JournalSource:
+        drawn.append(seed)
+        return draw(source, seed)
+
+    monkeypatch.setattr(GeneratorSource, "draw", counted)
+    first = journal_trial(source={"entries": 70, "kind": "generator"}, run={"catalogue": SMALL}, seed=4)
+    again = journal_trial(source={"kind": "generator", "entries": 70}, run={"catalogue": SMALL}, seed=4)
+    assert (drawn, first) == ([4], again)
+
+
+def test_an_interval_wholly_on_one_side_of_0_is_told_as_such() -> None:
+    found = numbers()
+    for other in ("lookup", "nearest"):
+        for metric in ("exact", "f1"):
+            low, high, above, below = (
+                float(str(found[f"less_{other}/{metric}_{end}"])) for end in ("low", "high", "above", "below")
+            )
+            assert (above, below) == (low > 0, high < 0)
+
+
+def test_every_fix_and_open_point_has_a_claim_on_both_data() -> None:
+    wheres = {claim.where for claim in load_study("journal").claim}
+    points = [f"fix {k}" for k in range(1, 7)] + [f"open {k}" for k in range(1, 5)]
+    assert {*points, *(f"{point}, ledger" for point in points), "acceptance"} <= wheres
 
 
 def test_every_seed_of_the_run_is_the_trials() -> None:

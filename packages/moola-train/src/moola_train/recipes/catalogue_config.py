@@ -27,6 +27,7 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
+FlowForm = Literal["divergence", "squares", "padded", "clamped"]
 ScheduleField = Annotated[SerializeAsAny[Schedule], BeforeValidator(resolve_schedule)]
 
 
@@ -103,8 +104,9 @@ class LossSection(_Section):
     stop: Weight = 1.0
     flow: ScheduleField = Constant(value=0.1)
     """Weight of the divergence of the predicted from the booked amounts; a number, or a schedule by epoch."""
-    flow_form: Literal["divergence", "squares"] = "divergence"
-    """"squares" is the mean squared difference of the shares that the origin began with."""
+    flow_form: FlowForm = "divergence"
+    """"squares" is the mean squared difference of the shares that the origin began with. "padded" and
+    "clamped" are its divergence among the booked accounts alone, before and after its last fix."""
     coverage: ScheduleField = Constant(value=0.0)
     """Weight of pointing at an account more often than it is booked."""
     ancestors: Annotated[float, Field(ge=0, lt=1)] = 0.0

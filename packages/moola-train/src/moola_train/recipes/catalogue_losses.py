@@ -16,14 +16,21 @@ from moola_losses.line_cross_entropy import LineCrossEntropy
 from moola_losses.origin_shared_scale import OriginSharedScale
 from moola_losses.schedules import Constant, Schedule
 from moola_train import Task
-from moola_train.recipes.catalogue_config import CatalogueConfig
+from moola_train.recipes.catalogue_config import CatalogueConfig, FlowForm
 from moola_train.recipes.catalogue_network import has_flow
+
+TINY = 1e-8
+"""What the first system kept logarithms and divisions finite with."""
 
 
 class BookedFlow:
-    """The flow's loss on lines as the data holds them: account, side and share, float (B, T, 3)."""
+    """The flow's loss on lines as the data holds them: account, side and share, float (B, T, 3).
 
-    def __init__(self, *, form: str) -> None:
+    Args:
+        form: As `LossSection.flow_form` tells.
+    """
+
+    def __init__(self, *, form: FlowForm) -> None:
         self.form = form
         self.divergence = FlowDivergence()
 
@@ -38,9 +45,34 @@ class BookedFlow:
             found = self.divergence(output, gold, mask, weight)
             return found.total, found.weight
         whole = gold.sum(2)
-        each = (output.softmax(2) - gold / whole.clamp(min=1e-12)[..., None]).square().mean(2)
+        if self.form == "squares":
+            each = (output.softmax(2) - gold / whole.clamp(min=1e-12)[..., None]).square().mean(2)
+        else:
+            each = among_booked(output.exp(), gold, padded=self.form == "padded")
         weights = (mask * weight)[:, None] * (whole > 0)
         return (each * weights).sum(), weights.sum()
+
+
+def among_booked(mass: Tensor, gold: Tensor, *, padded: bool) -> Tensor:
+    """Returns the first system's divergence, which compares shares among the booked accounts only.
+
+    A side with one account costs nothing there, however little of the mass it gets: among itself it has all.
+
+    Args:
+        mass: Predicted mass of every account by side, (B, 2, C).
+        gold: Booked amounts likewise.
+        padded: Whether 1e-8 is added to both shares under the logarithm, as before the system's sixth fix;
+            since then both are held in [1e-8, 1].
+
+    Returns:
+        Sum over booked accounts of q (ln q - ln p), (B, 2).
+    """
+    booked = (gold > 0).to(mass.dtype)
+    mass = mass * booked
+    q = gold / (gold.sum(2, keepdim=True) + TINY)
+    p = mass / (mass.sum(2, keepdim=True) + TINY)
+    logs = [(x + TINY).log() if padded else x.clamp(TINY, 1.0).log() for x in (q, p)]
+    return (booked * q * (logs[0] - logs[1])).sum(2)
 
 
 class ScheduledWeights(nn.Module):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -15,7 +17,7 @@ from moola_train.fit import FitResult
 from moola_train.recipes.catalogue_config import CatalogueConfig, catalogue_config
 from moola_train.recipes.catalogue_data import JournalMaterial, journal_material, lines_of, packed
 from moola_train.recipes.catalogue_decoding import write
-from moola_train.recipes.catalogue_run import catalogue_report, train_catalogue
+from moola_train.recipes.catalogue_run import JournalSource, catalogue_report, train_catalogue
 from moola_train.recipes.journal_source import JOURNAL_SOURCES
 
 
@@ -53,7 +55,8 @@ def journal_trial(
 
     Returns:
         Numbers by name: ``test/…`` of the model; ``lookup/…``, ``nearest/…`` and ``svm/…`` beside;
-        ``less_svm/exact``, ``…_low`` and ``…_high`` and so on, differences with paired intervals;
+        ``less_svm/exact``, ``…_low`` and ``…_high`` and so on, differences with paired intervals, and whether
+        the whole interval lies ``…_above`` or ``…_below`` 0 (1 or 0);
         ``ceiling/…`` where it is known; ``inner/…``, the selection's best value and how unsteadily its exact
         entries moved.
 
@@ -62,7 +65,7 @@ def journal_trial(
     """
     wanted = JournalRun.model_validate(run)
     config = wanted.config(seed)
-    drawn = JOURNAL_SOURCES.validate_python(source).draw(seed)
+    drawn = _drawn(json.dumps(dict(source), sort_keys=True), seed)
     material = journal_material(drawn.entries, drawn.catalogue, config, source=drawn.source)
     model, trained = train_catalogue(material, config)
     scale = float(model.decoder.pointer.scale.detach())
@@ -78,6 +81,9 @@ def journal_trial(
         numbers[f"less_{against.other}/{against.metric}_low"] = against.low
         numbers[f"less_{against.other}/{against.metric}_high"] = against.high
         numbers[f"less_{against.other}/{against.metric}"] = against.delta
+        if against.low is not None and against.high is not None:
+            numbers[f"less_{against.other}/{against.metric}_above"] = float(against.low > 0)
+            numbers[f"less_{against.other}/{against.metric}_below"] = float(against.high < 0)
     if report.ceiling_expected is not None:
         numbers |= {f"ceiling/{key}": value for key, value in report.ceiling_expected.items()}
         exact = report.scores["model"].exact
@@ -95,6 +101,12 @@ def journal_trial(
         "best_epoch": trained.best_epoch,
     }
     return numbers | last_losses(trained)
+
+
+@lru_cache(maxsize=32)
+def _drawn(source: str, seed: int) -> JournalSource:
+    """Draws once what the variants of a study share; a world's ceiling, too, is prepared once then."""
+    return JOURNAL_SOURCES.validate_json(source).draw(seed)
 
 
 @torch.no_grad()
