@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help sync lint types contracts test slow extras cuda schemas wheel changed workflows artifacts release bench ci
+.PHONY: help sync lint types contracts test slow extras cuda schemas wheel changed workflows artifacts release bench docs ci
 # Machinery that needs no package of the workspace installed.
 TOOL := uv run --quiet --no-project --isolated --python '>=3.11' --with 'packaging>=24' python -m
 
@@ -35,5 +35,7 @@ release: ## Release: make release PACKAGE=moola-losses BUMP=minor [DATE=2026-11-
 	@$(TOOL) tools.release "$(PACKAGE)" "$(BUMP)" --date "$(or $(DATE),$(shell date -u +%F))" $(if $(DRY_RUN),--dry-run)
 bench: ## List the benchmarks
 	@cat benchmarks/README.md
+docs: ## Build the site of the documentation into site/; a broken link or reference ends it
+	uv run --isolated --only-group docs zensical build --clean --strict
 ci: ## Everything CI runs
 	.ci/run

@@ -53,7 +53,8 @@ ELSEWHERE = """\
 
 What needs no peer, or one process for all: [what each balancer costs](measured/balancer_cost.md),
 [how balancers fare](measured/balancer_shootout.md), [structured layers](measured/structured_layers.md),
-[pretraining](measured/pretraining.md), [the journal](journal.md).
+[pretraining](measured/pretraining.md), [the speed of moola-eval, in detail](measured/eval_speed.md),
+[the journal](journal.md).
 """
 
 

@@ -46,7 +46,7 @@ class Observation:
         coefficients: What the total multiplies each loss by, [T].
         floors: Least value each loss can reach, [T].
         constants: What the best constant output reaches, [T].
-        gramian: Products of the losses' gradients at the shared place, [T][T].
+        gramian: Products of the losses' gradients at the shared place, T rows of T.
         heads: Norm of each loss's gradient by its own head's parameters, [T].
         idle: Share of each head's parameter tensors without any gradient, [T].
         repeats: Product of each gradient with that of the observation before, [T].
