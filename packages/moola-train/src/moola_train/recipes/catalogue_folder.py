@@ -88,7 +88,12 @@ class Booker:
 
 
 def save_catalogue(
-    folder: Path, model: EntryModel, material: JournalMaterial, decision: CatalogueDecision
+    folder: Path,
+    model: EntryModel,
+    material: JournalMaterial,
+    decision: CatalogueDecision,
+    *,
+    overwrite: bool = False,
 ) -> None:
     """Writes the model and everything that using it needs, each file whole or not at all."""
     check_encoding(model.config, material.encoding)
@@ -98,7 +103,7 @@ def save_catalogue(
         "accounts": len(material.catalogue),
         "fingerprint": material.catalogue.fingerprint,
     }
-    save_model(model, folder / "model", card=card)
+    save_model(model, folder / "model", card=card, overwrite=overwrite)
     write_catalogue(folder / "catalogue.json", material.catalogue)
     write_journal(folder / LEARNED, [material.entries[row] for row in material.rows("train")])
     write_text(folder / "encoding.json", material.encoding.model_dump_json(indent=1) + "\n")

@@ -43,7 +43,12 @@ from moola_train.recipes.catalogue_report import (
     report_page,
     scores_of,
 )
+from moola_train.recipes.journal_given import NAME, JournalGiven
 from moola_train.recipes.provenance import write_text
+
+CONFIG = "run.json"
+REPORT = "report.md"
+"""Written last: a run that has it is finished."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class JournalSource:
         report: What reading them did; None where they were given as objects.
         world: Where they come from, if their chances are known: the ceiling is then told.
         source: (n,) the same number for texts that are one text in truth; see `journal_material`.
+        given: Where entries and accounts can be read again; without it a run cannot be gone on with.
     """
 
     entries: Sequence[JournalEntry]
@@ -63,6 +69,7 @@ class JournalSource:
     report: JournalReport | None = None
     world: JournalWorld | None = None
     source: npt.NDArray[np.int64] | None = None
+    given: JournalGiven | None = None
 
 
 @dataclass(frozen=True)
@@ -82,32 +89,39 @@ def run_catalogue(
     *,
     folder: Path | None = None,
     callbacks: Sequence[Callback] = (),
+    resume: bool = False,
 ) -> CatalogueOutcome:
     """Splits, trains, selects on inner entries, and reports on test entries.
 
     Args:
         source: Entries and catalogue.
         config: Everything else.
-        folder: New or empty; None writes nothing.
+        folder: New or empty, or with `resume` that of the interrupted run; None writes nothing.
         callbacks: Of the loop.
+        resume: Go on from the latest checkpoint of the folder.
 
     Returns:
         The model, in evaluation mode with its memory as it is to be used, and the report. In the folder:
-        ``model/``, ``encoding.json``, ``catalogue.json``, ``decision.json``, ``learned.json`` (the training
-        entries), ``run.json`` (the configuration), ``report.json``, ``report.md`` and ``training/`` with
-        records and checkpoints.
+        ``run.json`` (the configuration), ``source.json`` (where the entries are from, if told), ``training/``
+        with records and checkpoints; at the end ``model/``, ``encoding.json``, ``catalogue.json``,
+        ``decision.json``, ``learned.json`` (the training entries), ``report.json`` and ``report.md``.
 
     Raises:
         ValueError: The entries do not fit, or a part would be empty.
-        FileExistsError: The folder holds something.
+        FileExistsError: The folder holds something, and `resume` is off.
+        FileNotFoundError: `resume` is on, and the folder holds no checkpoint.
     """
-    if folder is not None:
+    if folder is not None and not resume:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise FileExistsError(f"run: want a new or empty folder, got {folder}")
     material = journal_material(source.entries, source.catalogue, config, source=source.source)
+    if folder is not None and not resume:
+        write_text(folder / CONFIG, config.model_dump_json(indent=1) + "\n")
+        if source.given is not None:
+            write_text(folder / NAME, source.given.model_dump_json(indent=1) + "\n")
     training = None if folder is None else folder / "training"
-    model, trained = train_catalogue(material, config, folder=training, callbacks=callbacks)
+    model, trained = train_catalogue(material, config, folder=training, callbacks=callbacks, resume=resume)
     test = write(model, packed(model.config, material.part("test")), config.decoding)
     report = catalogue_report(model, material, config, test=test, source=source, trained=trained)
     if folder is not None:
@@ -116,10 +130,9 @@ def run_catalogue(
             temperature=report.calibration.temperature,
             fitted_on=tuple(material.part("inner").id),
         )
-        save_catalogue(folder, model, material, decision)
-        write_text(folder / "run.json", config.model_dump_json(indent=1) + "\n")
+        save_catalogue(folder, model, material, decision, overwrite=resume)
         write_text(folder / "report.json", report.model_dump_json(indent=1) + "\n")
-        write_text(folder / "report.md", report_page(report))
+        write_text(folder / REPORT, report_page(report))
     return CatalogueOutcome(model, material, report, trained, folder)
 
 
@@ -129,8 +142,9 @@ def train_catalogue(
     *,
     folder: Path | None = None,
     callbacks: Sequence[Callback] = (),
+    resume: bool = False,
 ) -> tuple[EntryModel, FitResult]:
-    """Trains with `moola_train.fit`, and leaves the memory as the configuration wants it used."""
+    """Trains with `moola_train.fit`, or goes on, and leaves the memory as the configuration wants it used."""
     model = build_model(material, config)
     used = config.memory.used
     if used != "prediction":
@@ -145,6 +159,7 @@ def train_catalogue(
         folder=folder,
         callbacks=callbacks,
         select=Selecting(material, config),
+        resume=resume,
     )
     if used == "prediction":
         fill_memory(model, material, config)
