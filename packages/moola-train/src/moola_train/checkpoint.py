@@ -167,8 +167,13 @@ def remove_checkpoint(folder: Path) -> None:
 
 def replace_text(path: Path, text: str) -> None:
     """Writes a small file atomically and durably."""
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: Path, raw: bytes) -> None:
+    """Writes a file atomically and durably."""
     temporary = path.with_name(f"{TEMPORARY}{path.name}")
-    _write_durably(temporary, text.encode())
+    _write_durably(temporary, raw)
     temporary.replace(path)
     _sync_folder(path.parent)
 

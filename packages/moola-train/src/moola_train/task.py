@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class TaskLoss(Protocol):
@@ -31,7 +31,7 @@ class Task:
 
     Args:
         name: Name in records and in the balancer's dictionary of losses.
-        loss: See `TaskLoss`.
+        loss: See `TaskLoss`; `moola_train.elementwise.Elementwise` makes one of a function of torch's.
         head: Name of the model's output; the task's name where omitted.
         target: Name of the target in the batch; the task's name where omitted.
         classes: Number of classes of an integer target; labels outside 0..classes-1 are then refused
@@ -53,6 +53,11 @@ class Task:
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("name: want a non-empty task name, got ''")
+        if isinstance(self.loss, nn.modules.loss._Loss):  # it would fail in the middle of the first step
+            raise TypeError(
+                f"loss: want a TaskLoss such as Elementwise(torch.nn.functional.mse_loss) for task "
+                f"{self.name!r}, got {type(self.loss).__name__}, which divides by itself"
+            )
         if self.classes is not None and self.classes < 1:
             raise ValueError(f"classes: want 1 or more for task {self.name!r}, got {self.classes}")
         object.__setattr__(self, "head", self.head or self.name)
