@@ -23,10 +23,10 @@ def config(market, **changes) -> RunConfig:
 def test_a_run_and_its_configuration_are_examined_alike(finished, market, flags, tmp_path, capsys):
     one, two = tmp_path / "one.json", tmp_path / "two.json"
     before = sorted(p.name for p in finished.iterdir())
-    code = run(["doctor", str(finished), "--steps", "6", "--json", str(one)])
+    code = run(["doctor", str(finished), "--steps", "6", "--out", str(one)])
     printed = capsys.readouterr().out
     quick = ["--config", str(market / "quick.toml")]
-    assert run(["doctor", *flags, *quick, "--steps", "6", "--json", str(two)]) == code
+    assert run(["doctor", *flags, *quick, "--steps", "6", "--out", str(two)]) == code
     assert capsys.readouterr().out == printed
     assert "prescription" in printed
     report = DoctorReport.load(one)
@@ -83,7 +83,7 @@ def test_on_a_schedule_it_leaves_a_report_and_changes_no_record(finished, market
         (["--steps", "0"], "steps: want 1 or more"),
         (["--bars", "b.csv"], "want bars and spans together"),
         (["nowhere"], "want the folder of a run"),
-        (["--json", "no/such/folder.json"], "json: want a file"),
+        (["--out", "no/such/folder.json"], "out: want a file"),
     ],
 )
 def test_bad_input_is_one_line(words, wanted, capsys):
@@ -99,5 +99,5 @@ def test_more_steps_than_the_run_has_are_told(finished, capsys):
 
 
 def test_the_report_is_json(finished, tmp_path):
-    run(["doctor", str(finished), "--steps", "2", "--json", str(tmp_path / "d.json")])
+    run(["doctor", str(finished), "--steps", "2", "--out", str(tmp_path / "d.json")])
     assert json.loads((tmp_path / "d.json").read_text())["observations"] == 2

@@ -18,8 +18,9 @@ from moola_train.recipes.bar_range import bars_between
 from moola_train.recipes.commands import run
 from moola_train.recipes.expansion import expansion_windows
 from moola_train.recipes.file_trial import file_trial
-from moola_train.recipes.overrides import nested, parse_choices, parse_setting, variants
+from moola_train.recipes.overrides import nested, parse_choices, parse_setting
 from moola_train.recipes.run_config import RunConfig, read_config
+from moola_train.recipes.variants import variants
 from moola_train.recipes.walk_forward import period_config, walk
 from moola_train.schema import SweepRow
 from moola_train.sweep import job_key

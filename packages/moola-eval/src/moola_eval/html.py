@@ -32,9 +32,8 @@ from moola_eval.svg import legend
 from moola_eval.targets import Targets
 from moola_eval.timeline import CHOICE, chosen_windows, view, window_timeline
 
-COLOURS = [("truth", "true spans"), ("pred", "predicted spans"), ("prob", "probability")]
-SPANS = legend(COLOURS)
-CANDLES = legend([*COLOURS, ("up", "bar closes at or above its open"), ("down", "below")])
+SPANS = legend([("truth", "true spans"), ("pred", "predicted spans"), ("prob", "probability")])
+CANDLES = SPANS + legend([("up", "close at or above open"), ("down", "close below open")])
 
 
 def report_html(

@@ -12,9 +12,11 @@ from moola_train.recipes.doctor_watch import EnoughSteps, watch_of
 from moola_train.recipes.expansion import expansion_windows
 from moola_train.recipes.experiment import experiment
 from moola_train.recipes.first_weights import first_weights
-from moola_train.recipes.run_config import RunConfig, read_config
+from moola_train.recipes.flags import Config, Json, Settings
+from moola_train.recipes.run_config import RunConfig
 from moola_train.recipes.run_source import RunInputs, demo_inputs, file_inputs, stored_run
-from moola_train.recipes.telling import tell
+from moola_train.recipes.settings import read_run_settings
+from moola_train.recipes.telling import answer, tell
 
 
 def doctor(
@@ -23,45 +25,49 @@ def doctor(
     *,
     bars: Path | None = None,
     spans: Path | None = None,
-    config: Path | None = None,
+    config: Config = None,
+    settings: Settings = (),
     steps: int = 40,
-    json: Path | None = None,
+    out: Path | None = None,
+    json: Json = False,
 ) -> int:
     """Examine the first steps of a run: whose gradient counts, whose does not, and what to do about it.
 
     The steps are those that the run takes or took, made again in memory; nothing is written into the run.
     Exit code 0: no fault; 1: faults are listed.
 
-    Examples: moola doctor runs/0001; moola doctor --bars b.csv --spans s.csv --config c.toml --json d.json;
-    moola doctor --config c.toml (on the demo's bars)
+    Examples: moola doctor runs/0001; moola doctor --bars b.csv --spans s.csv --config c.toml --out d.json;
+    moola doctor --balancer.kind pcgrad (on the demo's bars)
 
     Args:
         run: Folder of a run, finished or not; or give a configuration.
         bars: As for train; the demo's where neither run nor bars are given.
         spans: As for train.
         config: The run's configuration.
+        settings: Keys of it.
         steps: How many, each examined.
-        json: File to write the whole report to; `python -m moola_losses FILE` prints it.
+        out: File to write the whole report to as JSON; `python -m moola_losses FILE` prints it.
+        json: Tell the whole report as JSON.
     """
     if steps < 1:
         raise ValueError(f"steps: want 1 or more, got {steps}")
-    if json is not None and (json.is_dir() or not json.parent.is_dir()):
-        raise ValueError(f"json: want a file in an existing folder, got {json}")
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise ValueError(f"out: want a file in an existing folder, got {out}")
     if run is not None:
-        if bars is not None or spans is not None or config is not None:
+        if bars is not None or spans is not None or config is not None or settings:
             raise ValueError("run: want a run or bars, spans and config, got both")
-        inputs, settings = stored_run(run)
+        inputs, chosen = stored_run(run)
     elif (bars is None) != (spans is None):
         raise ValueError(f"spans: want bars and spans together, got bars {bars} and spans {spans}")
     else:
         inputs = demo_inputs() if bars is None or spans is None else file_inputs(bars, spans)
-        settings = RunConfig() if config is None else read_config(config)
-    report = examine(inputs, settings, steps=steps)
+        chosen = read_run_settings(config, settings)
+    report = examine(inputs, chosen, steps=steps)
     if report.observations < steps:
         tell(f"the run has {report.observations} steps of the {steps} that were asked for")
-    print(doctor_table(report))
-    if json is not None:
-        report.save(json)
+    answer(doctor_table(report), report.model_dump(mode="json"), json=json)
+    if out is not None:
+        report.save(out)
     return 1 if report.verdicts else 0
 
 

@@ -14,7 +14,7 @@ from moola_train.recipes.job_table import Labelled, as_csv, as_markdown
 from moola_train.recipes.provenance import write_text
 from moola_train.recipes.run_config import RunConfig
 from moola_train.recipes.run_source import RunSource
-from moola_train.recipes.telling import job_teller
+from moola_train.recipes.telling import answer, job_teller
 from moola_train.sweep import job_key, sweep
 
 Engine = Literal["processes", "ray"]
@@ -51,6 +51,7 @@ def work_off(
     engine: Engine,
     columns: Mapping[str, str] = COLUMNS,
     lead: str = "",
+    json: bool = False,
 ) -> int:
     """Runs what is not done yet, and writes ``table.csv`` and ``table.md``.
 
@@ -62,6 +63,7 @@ def work_off(
         engine: By processes of this machine, or as Ray tasks.
         columns: Of the Markdown table.
         lead: Markdown above it.
+        json: Print all rows as JSON instead of the Markdown table.
 
     Returns:
         How many jobs failed.
@@ -81,14 +83,23 @@ def work_off(
         else:
             rows = sweep(FUNCTION, listed, out / "jobs", workers=workers, announce=announce)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"finished jobs are kept in {out}; the same command goes on") from None
+        words = f"finished jobs are kept in {out}; the same command goes on"
+        raise KeyboardInterrupt(words) from None
     labelled = [Labelled(job.labels, row) for job, row in zip(jobs, rows, strict=True)]
     write_text(out / "table.csv", as_csv(labelled))
     table = as_markdown(labelled, columns)
     write_text(out / "table.md", f"{lead}\n{table}" if lead else table)
-    print(table)
-    print(f"table: {out / 'table.csv'}")
-    return sum(row.status == "failed" for row in rows)
+    failed = sum(row.status == "failed" for row in rows)
+    result = {
+        "table": str(out / "table.csv"),
+        "failed": failed,
+        "jobs": [
+            {"labels": given, "status": row.status, "error": row.error, "result": row.result}
+            for given, row in labelled
+        ],
+    }
+    answer(f"{table}\ntable: {out / 'table.csv'}", result, json=json)
+    return failed
 
 
 def _parameters(job: FileJob, source: RunSource) -> dict[str, JsonValue]:

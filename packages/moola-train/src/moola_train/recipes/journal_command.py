@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
+from pydantic import TypeAdapter
 
-from moola_data.catalogue import Catalogue, read_catalogue
-from moola_data.journal_beancount import read_beancount
 from moola_data.journal_file import read_journal
-from moola_data.journal_policy import LENIENT, JournalPolicy
 from moola_data.journal_set import encode_journal
-from moola_data.uk_chart import uk_chart
-from moola_data.uk_journal import uk_journal
 from moola_train.protocols import Callback, EpochState, Row
-from moola_train.recipes.catalogue_config import CatalogueConfig, read_catalogue_config
+from moola_train.recipes.catalogue_config import CatalogueConfig
 from moola_train.recipes.catalogue_folder import load_catalogue
 from moola_train.recipes.catalogue_judging import judge_file, judgement_page
-from moola_train.recipes.catalogue_run import JournalSource, run_catalogue
+from moola_train.recipes.catalogue_run import REPORT, CatalogueOutcome, JournalSource, run_catalogue
+from moola_train.recipes.flags import Folder, Json, Settings
+from moola_train.recipes.flags import JournalConfig as Config
 from moola_train.recipes.journal_queries import read_queries, write_proposals
+from moola_train.recipes.journal_reading import accounts_of, demo_source, policy_of, read_source
 from moola_train.recipes.run_number import given_run_folder, next_run_folder
+from moola_train.recipes.settings import read_journal_settings
+from moola_train.recipes.settings_command import settings_of_journal
+from moola_train.recipes.telling import answer, tell
 
 RUNS = Path("runs")
-DEMO_ENTRIES = 4000
 journal = App(
     name="journal", help="Books journal entries from their texts, on the accounts of one catalogue."
 )
@@ -33,12 +33,6 @@ journal = App(
 Policy = Annotated[
     Literal["strict", "lenient"],
     Parameter(help="strict: the first entry that does not fit ends it. lenient: dealt with, and counted."),
-]
-Config = Annotated[
-    Path | None, Parameter(help="TOML file of the run's configuration. Default: the recipe's.")
-]
-Folder = Annotated[
-    Path | None, Parameter(help="Folder of the run: new or empty. Default: the next in runs/.")
 ]
 Accounts = Annotated[
     str | None,
@@ -50,7 +44,9 @@ Python = Annotated[
 
 
 @journal.command
-def demo(*, run: Folder = None, config: Config = None, seed: int = 0) -> int:
+def demo(
+    *, run: Folder = None, config: Config = None, settings: Settings = (), seed: int = 0, json: Json = False
+) -> int:
     """Train and report on generated entries of a small British company, whose best possible scores are known.
 
     Example: moola journal demo --run runs/journal
@@ -58,11 +54,12 @@ def demo(*, run: Folder = None, config: Config = None, seed: int = 0) -> int:
     Args:
         run: Folder of the run.
         config: The run's configuration.
+        settings: Keys of it.
         seed: Of the entries.
+        json: Tell the report as JSON.
     """
-    made = uk_journal(DEMO_ENTRIES, seed=seed)
-    source = JournalSource(made.entries, uk_chart(), world=made.world, source=made.source)
-    return _run(source, config, run)
+    chosen = read_journal_settings(config, settings)
+    return _run(demo_source(seed=seed), chosen, run, json=json)
 
 
 @journal.command
@@ -73,7 +70,9 @@ def train(
     policy: Policy = "strict",
     python: Python = None,
     config: Config = None,
+    settings: Settings = (),
     run: Folder = None,
+    json: Json = False,
 ) -> int:
     """Train and report on entries of your own.
 
@@ -86,19 +85,25 @@ def train(
         policy: What to do with entries that do not fit.
         python: Interpreter with beancount.
         config: The run's configuration.
+        settings: Keys of it.
         run: Folder of the run.
+        json: Tell the report as JSON.
     """
-    settings = _settings(config)
-    source = read_source(
-        entries, catalogue, policy=policy, python=python, max_lines=settings.entries.max_lines
-    )
-    print(f"moola: {source.report}", file=sys.stderr)
-    return _run(source, config, run)
+    chosen = read_journal_settings(config, settings)
+    source = read_source(entries, catalogue, policy=policy, python=python, max_lines=chosen.entries.max_lines)
+    tell(str(source.report))
+    return _run(source, chosen, run, json=json)
 
 
 @journal.command
 def predict(
-    *, run: Path, entries: Path, out: Path, catalogue: Accounts = None, policy: Policy = "strict"
+    *,
+    run: Path,
+    entries: Path,
+    out: Path,
+    catalogue: Accounts = None,
+    policy: Policy = "strict",
+    json: Json = False,
 ) -> int:
     """Propose lines for entries that are not booked yet.
 
@@ -110,16 +115,23 @@ def predict(
         out: CSV file to write: entry, account, name, side, probability, stopped.
         catalogue: The accounts as they are now; refused if they are not those trained on.
         policy: "lenient" also books entries without a text, by date, currency and type alone.
+        json: Tell the result as JSON.
     """
-    booker = load_catalogue(run, catalogue=None if catalogue is None else _accounts(catalogue))
+    booker = load_catalogue(run, catalogue=None if catalogue is None else accounts_of(catalogue))
     asked = read_queries(entries, keep_without_text=policy == "lenient")
     proposals = booker.book(asked.queries)
     write_proposals(out, proposals, catalogue=booker.catalogue)
     unstopped = sum(not proposal.stopped for proposal in proposals)
-    print(
+    words = (
         f"{len(proposals)} entries in {out}; {asked.without_text} without a text, {unstopped} without a stop "
-        "of their own"
     )
+    result = {
+        "out": str(out),
+        "entries": len(proposals),
+        "without_text": asked.without_text,
+        "without_stop": unstopped,
+    }
+    answer(f"{words}of their own", result, json=json)
     return 0
 
 
@@ -131,6 +143,7 @@ def evaluate(
     catalogue: Accounts = None,
     policy: Policy = "strict",
     svm: bool = False,
+    json: Json = False,
 ) -> int:
     """Score a run on booked entries, beside what needs no network.
 
@@ -142,42 +155,25 @@ def evaluate(
         catalogue: The accounts as they are now; refused if they are not those trained on.
         policy: What to do with entries that do not fit.
         svm: Put a linear classifier beside too; it needs the extra `studies`.
+        json: Tell the scores as JSON.
     """
-    booker = load_catalogue(run, catalogue=None if catalogue is None else _accounts(catalogue))
+    booker = load_catalogue(run, catalogue=None if catalogue is None else accounts_of(catalogue))
     read = read_journal(
-        entries, catalogue=booker.catalogue, policy=_policy(policy, booker.encoding.max_lines)
+        entries, catalogue=booker.catalogue, policy=policy_of(policy, booker.encoding.max_lines)
     )
-    print(f"moola: {read.report}", file=sys.stderr)
+    tell(str(read.report))
     if not read.entries:
         raise ValueError(f"entries: want 1 or more that fit, got none: {read.report}")
     coded = encode_journal(read.entries, catalogue=booker.catalogue, encoding=booker.encoding)
-    print(judgement_page(judge_file(booker, run, coded, svm=svm)))
+    judged = judge_file(booker, run, coded, svm=svm)
+    answer(judgement_page(judged), TypeAdapter(type(judged)).dump_python(judged, mode="json"), json=json)
     return 0
 
 
-def read_source(
-    entries: Path, catalogue: str | None, *, policy: str, python: Path | None, max_lines: int
-) -> JournalSource:
-    """Reads what a run learns from.
-
-    Raises:
-        FileNotFoundError: A file is missing.
-        ValueError: A file does not fit, or the accounts are not told.
-    """
-    rules = _policy(policy, max_lines)
-    if entries.suffix.lower() in (".beancount", ".bean"):
-        if catalogue is not None:
-            raise ValueError(f"catalogue: want none beside a ledger, which opens its own, got {catalogue!r}")
-        ledger = read_beancount(entries, policy=rules, python=python)
-        return JournalSource(ledger.journal.entries, ledger.catalogue, report=ledger.journal.report)
-    if catalogue is None:
-        raise ValueError("catalogue: want a JSON file or `uk` beside a table of entries, got none")
-    accounts = _accounts(catalogue)
-    read = read_journal(entries, catalogue=accounts, policy=rules)
-    return JournalSource(read.entries, accounts, report=read.report)
+journal.command(settings_of_journal, name="settings")
 
 
-class _Telling(Callback):
+class EpochTelling(Callback):
     """Says one line an epoch."""
 
     def on_epoch_end(self, state: EpochState) -> Iterable[Row]:
@@ -185,30 +181,23 @@ class _Telling(Callback):
         found = {r.name: r.value for r in state.records if r.split == "inner" and not r.task}
         exact = found.get("exact_entry")
         if exact is not None:
-            words = f"epoch {state.epoch} of {state.epochs}: {exact:.1%} of the inner entries exact"
-            print(f"moola: {words}", file=sys.stderr)
+            tell(f"epoch {state.epoch} of {state.epochs}: {exact:.1%} of the inner entries exact")
         return ()
 
 
-def _run(source: JournalSource, config: Path | None, run: Path | None) -> int:
-    done = run_catalogue(source, _settings(config), folder=_folder(run)(), callbacks=[_Telling()])
+def _run(source: JournalSource, config: CatalogueConfig, run: Path | None, *, json: bool) -> int:
+    done = run_catalogue(source, config, folder=_folder(run)(), callbacks=[EpochTelling()])
+    return tell_journal(done, json=json)
+
+
+def tell_journal(done: CatalogueOutcome, *, json: bool) -> int:
+    """Prints the report and where it lies, or the report itself as JSON; returns the exit code 0."""
     assert done.folder is not None
-    print((done.folder / "report.md").read_text(encoding="utf-8"))
-    print(f"report: {done.folder / 'report.md'}")
+    page = done.folder / REPORT
+    result = {"run": str(done.folder), "report": done.report.model_dump(mode="json")}
+    answer(f"{page.read_text(encoding='utf-8')}\nreport: {page}", result, json=json)
     return 0
 
 
 def _folder(run: Path | None) -> Callable[[], Path]:
     return (lambda: next_run_folder(RUNS)) if run is None else (lambda: given_run_folder(run))
-
-
-def _settings(config: Path | None) -> CatalogueConfig:
-    return CatalogueConfig() if config is None else read_catalogue_config(config)
-
-
-def _accounts(named: str) -> Catalogue:
-    return uk_chart() if named == "uk" else read_catalogue(named)
-
-
-def _policy(name: str, max_lines: int) -> JournalPolicy:
-    return (LENIENT if name == "lenient" else JournalPolicy()).model_copy(update={"max_lines": max_lines})

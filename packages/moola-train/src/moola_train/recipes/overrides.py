@@ -1,19 +1,19 @@
-"""Dotted settings of a configuration, as written on a command line: ``fit.epochs=3``."""
+"""Dotted settings of a configuration, as written on a command line: ``--fit.epochs 3``, ``fit.epochs=3``."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
-from moola_train.recipes.run_config import RunConfig
-from moola_train.recipes.study import Values, merged
-from moola_train.sweep import grid
+_DOTTED = re.compile(r"--([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)+)(?:=(.*))?", re.DOTALL)
 
 
 def parse_setting(text: str) -> tuple[str, JsonValue]:
-    """Reads ``name=value``; the value is TOML, and a bare word is text.
+    """Reads ``name=value``; the value is TOML, a bare word is text, ``null`` stands for none.
 
     >>> parse_setting("fit.epochs=3"), parse_setting("balancer.kind=static")
     (('fit.epochs', 3), ('balancer.kind', 'static'))
@@ -42,13 +42,13 @@ def parse_choices(text: str) -> tuple[str, list[JsonValue]]:
     return name, choices
 
 
-def nested(settings: Mapping[str, JsonValue]) -> Values:
+def nested(settings: Mapping[str, JsonValue]) -> dict[str, Any]:
     """Turns dotted names into nested tables.
 
     >>> nested({"fit.epochs": 3, "fit.seed": 1})
     {'fit': {'epochs': 3, 'seed': 1}}
     """
-    whole: Values = {}
+    whole: dict[str, Any] = {}
     for name, value in settings.items():
         *path, last = name.split(".")
         inside = whole
@@ -60,40 +60,48 @@ def nested(settings: Mapping[str, JsonValue]) -> Values:
     return whole
 
 
-def variants(
-    base: RunConfig, settings: Sequence[str], grids: Sequence[str]
-) -> list[tuple[dict[str, JsonValue], RunConfig]]:
-    """Lays every combination of a grid over a configuration.
-
-    Args:
-        base: What stands where nothing is said.
-        settings: ``name=value``, the same everywhere.
-        grids: ``name=a,b,c``; every combination is a variant.
-
-    Returns:
-        Per variant the grid's values by name, and the whole configuration.
+def once(settings: Sequence[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    """Makes a mapping of settings.
 
     Raises:
-        ValueError: A setting is repeated, unknown or refused.
+        ValueError: One is repeated.
     """
-    fixed = [parse_setting(text) for text in settings]
-    choices = [parse_choices(text) for text in grids]
-    names = [name for name, _ in fixed] + [name for name, _ in choices]
+    names = [name for name, _ in settings]
     if len(set(names)) < len(names):
-        raise ValueError(f"grid: want every setting once, got {sorted(names)}")
-    found: list[tuple[dict[str, JsonValue], RunConfig]] = []
-    start = base.model_dump(mode="json")
-    for chosen in grid(**dict(choices)):
-        values = merged(start, nested({**dict(fixed), **chosen}))
-        try:
-            found.append((chosen, RunConfig.model_validate(values)))
-        except ValidationError as error:
-            lines = [
-                f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()
-            ]
-            told = ", ".join(f"{name}={value}" for name, value in chosen.items()) or "the settings"
-            raise ValueError(f"{told}: " + "; ".join(lines)) from error
-    return found
+        raise ValueError(f"set: want every setting once, got {', '.join(sorted(names))}")
+    return dict(settings)
+
+
+def dotted_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Takes the keys of a configuration out of a command line.
+
+    Args:
+        words: All words behind the program's name. What follows a lone ``--`` is left alone.
+
+    Returns:
+        The other words, and ``name=value`` for every ``--table.key value`` or ``--table.key=value``.
+
+    Raises:
+        ValueError: A key has no value.
+
+    >>> dotted_flags(["train", "--fit.epochs", "5", "--bars", "b.csv", "--data.mirror=true"])
+    (['train', '--bars', 'b.csv'], ['fit.epochs=5', 'data.mirror=true'])
+    """
+    others: list[str] = []
+    settings: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        found = _DOTTED.fullmatch(word)
+        if word == "--":
+            others += [word, *rest]
+        elif found is None:
+            others.append(word)
+        else:
+            value = found[2] if found[2] is not None else next(rest, "")
+            if not value or (found[2] is None and value.startswith("--")):
+                raise ValueError(f"--{found[1]}: want a value behind it, got {value or 'none'}")
+            settings.append(f"{found[1].replace('-', '_')}={value}")
+    return others, settings
 
 
 def _parts(text: str) -> tuple[str, str]:
@@ -104,8 +112,12 @@ def _parts(text: str) -> tuple[str, str]:
 
 
 def _value(text: str) -> JsonValue:
+    if text == "null":
+        return None
     try:
-        value: JsonValue = tomllib.loads(f"value = {text}")["value"]
+        found = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
-    return value
+    value = found["value"]
+    # A date is a date nowhere in a configuration, and a line break would smuggle in a second key.
+    return value if len(found) == 1 and isinstance(value, bool | int | float | str | list | dict) else text

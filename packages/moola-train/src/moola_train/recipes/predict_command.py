@@ -6,19 +6,21 @@ import datetime
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from moola_data.bars import read_bars
+from moola_train.device import choose_device
 from moola_train.recipes.chunk_store import discard
 from moola_train.recipes.covering import Mode
 from moola_train.recipes.decision import Marking
 from moola_train.recipes.detector import Detector
+from moola_train.recipes.flags import Json
 from moola_train.recipes.marks_table import ENDINGS, write_marks, write_tasks
 from moola_train.recipes.provenance import write_json
-from moola_train.recipes.telling import tell
+from moola_train.recipes.telling import answer, tell
 
 
 def predict(
@@ -33,14 +35,16 @@ def predict(
     segment: tuple[str, ...] = (),
     label_studio: Path | None = None,
     work: Path | None = None,
-    device: str = "cpu",
+    device: Literal["auto", "cpu", "cuda", "mps"] = "cpu",
+    json: Json = False,
 ) -> int:
     """Mark the expansions of a bar file with a finished run.
 
     Features that have drifted since training are listed on the error stream; all of them in OUT.drift.json.
     Interrupted, the same command goes on where it was.
 
-    Example: moola predict new.csv --run runs/0001 --out spans.csv
+    Examples: moola predict new.csv --run runs/0001 --out spans.csv;
+    moola predict new.csv --run runs/0001 --out spans.csv --details all.parquet --causal --gap 60
 
     Args:
         bars: CSV or Parquet, as for train.
@@ -53,7 +57,8 @@ def predict(
         segment: Columns, such as session or contract, whose changes are barriers.
         label_studio: Folder to write Label Studio tasks to, with the spans as pre-annotations.
         work: Folder for what is done so far. Default: .OUT.work; it goes when all is written.
-        device: Where to run the network: cpu, cuda.
+        device: Where to run the network; auto takes a GPU if there is one.
+        json: Tell the result as JSON.
     """
     for name, path in (("out", out), ("details", details)):
         if path is not None and path.suffix not in ENDINGS:
@@ -62,7 +67,7 @@ def predict(
             raise ValueError(f"{name}: want a file in an existing folder, got {path}")
     if gap is not None and not 0 < gap < 1e9:
         raise ValueError(f"gap: want minutes above 0, got {gap}")
-    detector = Detector.load(run, device=device)
+    detector = Detector.load(run, device=choose_device(device))
     checked = read_bars(
         bars,
         gap=None if gap is None else datetime.timedelta(minutes=gap),
@@ -71,15 +76,27 @@ def predict(
     mode: Mode = "causal" if causal else "both"
     marking = detector.marking(mode)
     place = out.with_name(f".{out.name}.work") if work is None else work
-    with WindowBar() as told:
-        verb = detector.mark_causal if causal else detector.mark
-        marks = verb(checked, work=place, told=told)
+    verb = detector.mark_causal if causal else detector.mark
+    try:
+        with WindowBar() as told:
+            marks = verb(checked, work=place, told=told)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"what is done is kept in {place}; the same command goes on") from None
     write_marks(out, marks, checked)
+    said = [f"{len(marks.spans)} spans in {len(checked)} bars: {out}"]
+    result: dict[str, object] = {
+        "out": str(out),
+        "spans": len(marks.spans),
+        "bars": len(checked),
+        "unmarked": marks.unmarked,
+        "drift": None if marks.drift is None else marks.drift.model_dump(mode="json"),
+    }
     if details is not None:
         write_marks(details, marks, checked, columns="all")
     if label_studio is not None:
         tasks = write_tasks(label_studio, marks, checked)
-        print(f"{tasks} tasks for Label Studio: {label_studio}")
+        said.insert(0, f"{tasks} tasks for Label Studio: {label_studio}")
+        result["tasks"] = tasks
     if marks.unmarked:
         why = "without a window's bars before them" if causal else "in stretches shorter than a window"
         tell(f"{marks.unmarked} of {len(checked)} bars, {why}, are not marked")
@@ -91,7 +108,7 @@ def predict(
         write_json(out.with_name(out.name + ".drift.json"), marks.drift.model_dump(mode="json"))
         tell(str(marks.drift))
     discard(place)
-    print(f"{len(marks.spans)} spans in {len(checked)} bars: {out}")
+    answer("\n".join(said), result, json=json)
     return 0
 
 

@@ -17,9 +17,12 @@ from moola_data.windows import window_starts
 from moola_models.config import JadeConfig, brief_heads
 from moola_train.recipes.bar_range import bars_between
 from moola_train.recipes.encoder_folder import EncoderCard, save_encoder
+from moola_train.recipes.flags import Config, Json, Settings
 from moola_train.recipes.pretraining import pretrain as pretrain_encoder
 from moola_train.recipes.provenance import package_versions
-from moola_train.recipes.run_config import RunConfig, read_config
+from moola_train.recipes.run_config import RunConfig
+from moola_train.recipes.settings import read_run_settings
+from moola_train.recipes.telling import answer
 
 Kind = Literal["masked", "contrastive", "rules"]
 
@@ -28,9 +31,11 @@ def pretrain(
     *,
     bars: Path,
     out: Path,
-    config: Path | None = None,
+    config: Config = None,
+    settings: Settings = (),
     kind: Kind | None = None,
     until: str | None = None,
+    json: Json = False,
 ) -> int:
     """Train an encoder on bars without labels; `moola train --pretrained` begins with it.
 
@@ -42,23 +47,25 @@ def pretrain(
         bars: CSV or Parquet, as for train.
         out: Folder to make.
         config: The configuration of the later run; its sections data, model and pretrain count.
+        settings: Keys of it.
         kind: What is learned; the configuration's where omitted.
         until: Last time to use.
+        json: Tell the encoder's card as JSON.
     """
-    settings = RunConfig() if config is None else read_config(config)
-    chosen = kind or settings.pretrain.kind
+    run = read_run_settings(config, settings)
+    chosen = kind or run.pretrain.kind
     if chosen == "none":
         raise ValueError("kind: want masked, contrastive or rules, here or as pretrain.kind, got none")
     if out.exists() or not out.parent.is_dir():
         raise ValueError(f"out: want a new folder in an existing one, got {out}")
-    section = settings.pretrain.model_copy(update={"kind": chosen})
-    settings = settings.model_copy(update={"pretrain": section})
+    run = run.model_copy(update={"pretrain": run.pretrain.model_copy(update={"kind": chosen})})
     used, _ = bars_between(read_bars(bars), _no_spans(), begin=None, end=until)
-    card = save_pretrained(used, settings, out)
+    card = save_pretrained(used, run, out)
     losses = (
         f"loss {card.first_loss:.4g} to {card.last_loss:.4g}" if card.last_loss is not None else "no loss"
     )
-    print(f"{card.kind}: {card.windows} windows up to {card.end}, {card.epochs} epochs, {losses}: {out}")
+    words = f"{card.kind}: {card.windows} windows up to {card.end}, {card.epochs} epochs, {losses}: {out}"
+    answer(words, {"encoder": str(out), **card.model_dump(mode="json")}, json=json)
     return 0
 
 

@@ -8,12 +8,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from moola_train.recipes.file_jobs import Engine, FileJob, work_off
-from moola_train.recipes.overrides import variants
-from moola_train.recipes.run_config import read_config
+from moola_train.recipes.flags import Json, Settings
 from moola_train.recipes.run_source import file_inputs
+from moola_train.recipes.settings import read_run_settings
+from moola_train.recipes.variants import variants
 
-Words = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
-Numbers = Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative="")]
+Grid = Annotated[tuple[str, ...], Parameter(consume_multiple=True, show_default=False)]
+Numbers = Annotated[tuple[int, ...], Parameter(consume_multiple=True)]
 
 
 def sweep(
@@ -23,11 +24,12 @@ def sweep(
     bars: Path,
     spans: Path,
     out: Path,
-    set: Words = (),  # noqa: A002 - the flag's name
-    grid: Words = (),
+    settings: Settings = (),
+    grid: Grid = (),
     seeds: Numbers = (0,),
     workers: int = 1,
     engine: Engine = "processes",
+    json: Json = False,
 ) -> int:
     """Train every combination of settings for every seed, each in a process of its own, into one table.
 
@@ -38,21 +40,20 @@ def sweep(
     --grid fit.learning_rate=0.001,0.003 --seeds 0 1 2 --workers 2 --out sweeps/first
 
     Args:
-        config: TOML file of the configuration that the settings are laid over.
+        config: TOML file, or jade-best or origin: what the settings are laid over.
         bars: As for train.
         spans: As for train.
         out: Folder of the jobs, table.csv and table.md.
-        set: NAME=VALUE, such as fit.epochs=10: the same in every job.
+        settings: Keys of it, the same in every job.
         grid: NAME=A,B,C: one of the values in each job.
         seeds: One job a seed.
         workers: Processes at a time, one thread each.
         engine: processes of this machine, or ray (the extra of that name).
+        json: Tell the result as JSON.
     """
     if not seeds or len(dict.fromkeys(seeds)) < len(seeds):
         raise ValueError(f"seeds: want different numbers, got {list(seeds)}")
-    chosen = variants(read_config(config), set, grid)
+    chosen = variants(read_run_settings(config, settings), settings, grid)
     source = file_inputs(bars, spans).source
-    jobs = [
-        FileJob({**labels, "seed": seed}, settings, seed) for labels, settings in chosen for seed in seeds
-    ]
-    return 1 if work_off(jobs, source, out, workers=workers, engine=engine) else 0
+    jobs = [FileJob({**labels, "seed": seed}, made, seed) for labels, made in chosen for seed in seeds]
+    return 1 if work_off(jobs, source, out, workers=workers, engine=engine, json=json) else 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json as text_of
+import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from moola_eval.markdown import criteria_table
 from moola_train.recipes.run import Outcome
@@ -15,10 +17,28 @@ def tell(words: str) -> None:
     print(f"moola: {words}", file=sys.stderr)
 
 
-def tell_outcome(outcome: Outcome) -> int:
-    """Prints the criteria and where the report lies; returns the exit code 0."""
-    print(criteria_table(outcome.report.criteria))
-    print(f"\nreport: {outcome.folder / 'report.md'}")
+def answer(words: str, result: Mapping[str, object], *, json: bool) -> None:
+    """Prints what a command found out, once, on standard output.
+
+    Args:
+        words: For a person.
+        result: The same for a program: what JSON can tell; numbers that are not finite become null.
+        json: Whether a program asked.
+    """
+    if json:
+        words = text_of.dumps(_finite(result), ensure_ascii=False, allow_nan=False)
+    print(words)
+
+
+def tell_outcome(outcome: Outcome, *, json: bool = False) -> int:
+    """Prints the criteria and where the report lies, or the report as JSON; returns the exit code 0."""
+    place = outcome.folder / "report.md"
+    result = {
+        "run": str(outcome.folder),
+        "best_epoch": outcome.fitted.best_epoch,
+        "report": text_of.loads(outcome.report.model_dump_json()),
+    }
+    answer(f"{criteria_table(outcome.report.criteria)}\n\nreport: {place}", result, json=json)
     return 0
 
 
@@ -34,3 +54,11 @@ def job_teller(names: dict[str, str]) -> Callable[[SweepRow, int, int], None]:
         tell(f"{done}/{all_} {names.get(row.key, row.key)}: {row.status} in {row.seconds:.0f} s{failed}")
 
     return say
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,11 +8,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from moola_train.recipes.file_jobs import COLUMNS, Engine, FileJob, work_off
-from moola_train.recipes.run_config import RunConfig, read_config
+from moola_train.recipes.flags import Config, Json, Settings
 from moola_train.recipes.run_source import file_inputs
+from moola_train.recipes.settings import read_run_settings
 from moola_train.recipes.walk_forward import period_config, walk
 
-Numbers = Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative="")]
+Numbers = Annotated[tuple[int, ...], Parameter(consume_multiple=True)]
 SIZES = {"train_windows": "train windows", "test_windows": "test windows", "purged_windows": "purged"}
 LEAD = """# Walk-forward
 
@@ -27,7 +28,8 @@ def walk_forward(
     bars: Path,
     spans: Path,
     out: Path,
-    config: Path | None = None,
+    config: Config = None,
+    settings: Settings = (),
     periods: int = 4,
     first: float = 0.5,
     inner: float = 0.25,
@@ -35,6 +37,7 @@ def walk_forward(
     seeds: Numbers = (0,),
     workers: int = 1,
     engine: Engine = "processes",
+    json: Json = False,
 ) -> int:
     """Refit through time: train on the past, test on the next period, then move on.
 
@@ -47,6 +50,7 @@ def walk_forward(
         spans: As for train.
         out: Folder of the jobs, table.csv and table.md.
         config: The run's configuration; its fractions are replaced.
+        settings: Keys of it.
         periods: Test periods.
         first: Share of time before the first of them.
         inner: Share of the known time, its last, that chooses epoch and threshold.
@@ -54,8 +58,9 @@ def walk_forward(
         seeds: One refit a seed.
         workers: Processes at a time, one thread each.
         engine: processes of this machine, or ray (the extra of that name).
+        json: Tell the result as JSON.
     """
-    settings = RunConfig() if config is None else read_config(config)
+    chosen = read_run_settings(config, settings)
     inputs = file_inputs(bars, spans)
     planned = walk(inputs.bars, periods=periods, first=first, inner=inner, memory=memory)
     if not seeds or len(set(seeds)) < len(seeds):
@@ -70,7 +75,7 @@ def walk_forward(
                 "test to": period.end[:19],
                 "seed": seed,
             },
-            period_config(settings, period),
+            period_config(chosen, period),
             seed,
             begin=period.begin,
             end=period.end,
@@ -79,5 +84,7 @@ def walk_forward(
         for seed in seeds
     ]
     columns = {**SIZES, **COLUMNS}
-    failed = work_off(jobs, inputs.source, out, workers=workers, engine=engine, columns=columns, lead=LEAD)
+    failed = work_off(
+        jobs, inputs.source, out, workers=workers, engine=engine, columns=columns, lead=LEAD, json=json
+    )
     return 1 if failed else 0
