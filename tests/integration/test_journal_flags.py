@@ -56,6 +56,19 @@ OTHER: Changes = {
     "decoding": {"method": "greedy", "beam": 1, "both_sides": False, "no_repeat": True, "selecting": "same"},
     "evaluation": {"level": 0.5, "resamples": 60, "permutations": 60, "seed": 1, "svm": True},
 }
+FIT: Mapping[str, object] = {
+    "epochs": 2,
+    "batch_size": 16,
+    "seed": 1,
+    "learning_rate": 0.02,
+    "weight_decay": 0.5,
+    "betas": [0.5, 0.9],
+    "schedule": {"kind": "cosine", "warmup_steps": 2},
+    "averaging": {"decay": 0.5},
+    "sampling": {"kind": "grouped"},
+}
+"""What of the loop's keys bears on any run; its own tests hold the others, of places, speed and precision."""
+LOSS_FALLS: Mapping[str, object] = {"epochs": 3, "selection": "loss", "mode": "max"}
 CASES = [(section, name) for section, keys in OTHER.items() for name in keys]
 
 
@@ -95,6 +108,24 @@ def test_the_same_configuration_records_the_same(base: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(("section", "name"), CASES)
 def test_the_key_changes_what_is_recorded(section: str, name: str, base: tuple[str, ...]) -> None:
     assert recorded({section: {name: OTHER[section][name]}}) != base
+
+
+@pytest.mark.parametrize("name", FIT)
+def test_the_loops_key_changes_what_is_recorded(name: str, base: tuple[str, ...]) -> None:
+    assert recorded({"fit": {name: FIT[name]}}) != base
+
+
+@pytest.fixture(scope="module")
+def worst() -> tuple[str, ...]:
+    """What is recorded where, the wrong way round, the epoch of the greatest loss is kept: the first."""
+    return recorded({"fit": LOSS_FALLS})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("mode", "min"), ("selection", "entry_f1"), ("restore", "last"), ("patience", 1)]
+)
+def test_the_key_chooses_among_epochs(name: str, value: object, worst: tuple[str, ...]) -> None:
+    assert recorded({"fit": {**LOSS_FALLS, name: value}}) != worst
 
 
 def test_every_form_of_the_flow_is_another() -> None:
