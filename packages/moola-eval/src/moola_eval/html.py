@@ -32,8 +32,9 @@ from moola_eval.svg import legend
 from moola_eval.targets import Targets
 from moola_eval.timeline import CHOICE, chosen_windows, view, window_timeline
 
-SPANS = legend([("truth", "true spans"), ("pred", "predicted spans"), ("prob", "probability")])
-CANDLES = SPANS + legend([("up", "close at or above open"), ("down", "close below open")])
+COLOURS = [("truth", "true spans"), ("pred", "predicted spans"), ("prob", "probability")]
+SPANS = legend(COLOURS)
+CANDLES = legend([*COLOURS, ("up", "bar closes at or above its open"), ("down", "below")])
 
 
 def report_html(

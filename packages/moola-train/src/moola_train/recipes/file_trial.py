@@ -65,7 +65,7 @@ def file_trial(
     made = experiment(windows, config)
     first_weights(made, used, config)
     fitted = fit(made.model, made.data, made.tasks, made.balancer, config.fit, select=made.scores)
-    report, chosen = report_on_test(made, used, config, ceiling=None)
+    report, chosen, _ = report_on_test(made, used, config, ceiling=None)
     numbers: dict[str, JsonValue] = {
         "epochs": fitted.epochs,
         "best_epoch": fitted.best_epoch,

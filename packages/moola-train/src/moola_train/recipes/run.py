@@ -38,14 +38,19 @@ from moola_train.recipes.provenance import (
 from moola_train.recipes.report_text import report_text
 from moola_train.recipes.reporting import report_on_test
 from moola_train.recipes.run_config import RunConfig
+from moola_train.recipes.run_page import PAGE, run_page
 from moola_train.recipes.run_source import RunInputs, stored_run, write_source
 from moola_train.recipes.sigmas import Sigmas
 from moola_train.recipes.table_cut import cut_tables
 from moola_train.recipes.tables import Tables
+from moola_train.recipes.task_pull import TaskPull
 from moola_train.recipes.watching import FeatureStatistics, Progress, ProgressFunction
 from moola_train.run_folder import RunFolder
 from moola_train.schema import Split
 from moola_train.trackers import make_tracker
+
+PULLS = 12
+"""Epochs at most whose first batch tells how hard each task pulls: a backward pass a task."""
 
 
 class Outcome(NamedTuple):
@@ -173,6 +178,7 @@ def _callbacks(
 ) -> list[Callback]:
     callbacks: list[Callback] = [
         GradientNorms(every=10),
+        TaskPull(epochs=range(1, config.fit.epochs + 1, -(-config.fit.epochs // PULLS))),
         Sigmas(),
         FeatureStatistics(_features_by_part(made.windows), names=made.windows.feature_names),
         Tables(run.path, tasks=tuple(task.name for task in made.tasks)),
@@ -186,7 +192,7 @@ def _callbacks(
 def _report(
     run: RunFolder, made: Experiment, inputs: RunInputs, config: RunConfig, fitted: FitResult
 ) -> Outcome:
-    report, chosen = report_on_test(made, inputs.bars, config, ceiling=inputs.source.ceiling)
+    report, chosen, data = report_on_test(made, inputs.bars, config, ceiling=inputs.source.ceiling)
     report = judged(report, fitted, epochs=config.fit.epochs)
     card = {"span_f1": report_value(report, "span_f1"), "best_epoch": fitted.best_epoch}
     moola_models.save_model(
@@ -194,6 +200,8 @@ def _report(
     )
     write_json(run.path / "report.json", json.loads(report.model_dump_json()))
     write_text(run.path / "report.md", report_text(report, config, inputs.source.notes))
+    page = run_page(run.path, inputs=inputs, config=config, windows=made.windows, report=report, data=data)
+    write_text(run.path / PAGE, page)
     # Last: a folder with a decision is a finished run.
     digest = weights_digest(run.path / "model")
     decision = decide(
