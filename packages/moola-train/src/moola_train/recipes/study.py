@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from moola_train.recipes.argument_names import Argument
 from moola_train.recipes.journal_source import JOURNAL_SOURCES
 from moola_train.recipes.journal_trial import JournalRun
 from moola_train.recipes.run_config import RunConfig, recipe_values
@@ -19,6 +20,7 @@ FUNCTIONS = {
     "trial": "moola_train.recipes.trial:trial",
     "proxy_trial": "moola_train.recipes.proxy_trial:proxy_trial",
     "journal_trial": "moola_train.recipes.journal_trial:journal_trial",
+    "argument_trial": "moola_train.recipes.argument_trial:argument_trial",
 }
 Values = dict[str, Any]
 
@@ -107,26 +109,28 @@ class Study(_Section):
     name: str
     title: str
     question: str
-    function: Literal["trial", "proxy_trial", "journal_trial"] = "trial"
-    """What a trial is: a network's training, a rule's, or that of the journal's network."""
+    function: Literal["trial", "proxy_trial", "journal_trial", "argument_trial"] = "trial"
+    """What a trial is: a network's training, a rule's, that of the journal's network, or a computation."""
     recipe: str = "origin"
     """The configuration that `run` changes; a rule has none."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
     source: Values
     run: Values = {}
     columns: tuple[str, ...]
-    """Metrics of the table."""
+    """Metrics of the table; none lists every number of every variant."""
     picture: tuple[str, ...] = ("test/bar_f1", "test/span_f1")
-    """Metrics of the picture, a panel each."""
+    """Metrics of the picture, a panel each; none draws none."""
     reference: tuple[Reference, ...] = ()
     variant: Annotated[tuple[Variant, ...], Field(min_length=1)]
+    cross: tuple[Variant, ...] = ()
+    """Each is laid over every variant, whose name it lengthens; ``""`` leaves it. None: variants alone."""
     pick: tuple[Pick, ...] = ()
     claim: tuple[Claim, ...] = ()
     quick: Quick = Quick()
 
     @model_validator(mode="after")
     def _names_fit(self) -> Study:
-        names = [variant.name for variant in self.variant]
+        names = [variant.name for variant in self.variants()]
         if len(set(names)) < len(names):
             raise ValueError(f"variant: want different names, got {names}")
         conditions = [c for claim in self.claim for c in (*claim.expects, *claim.unless)]
@@ -148,6 +152,8 @@ class Study(_Section):
                         SOURCES.validate_python(job["source"])
                     if self.function == "trial":
                         RunConfig.model_validate(job["run"])
+                    elif self.function == "argument_trial":
+                        Argument.model_validate(job["run"])
                 except ValidationError as error:
                     lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
                     raise ValueError(f"variant {variant!r}: " + "; ".join(lines)) from None
@@ -156,7 +162,15 @@ class Study(_Section):
     def chosen(self, *, quick: bool) -> tuple[Variant, ...]:
         """The variants to be run."""
         only = self.quick.variants if quick else None
-        return tuple(v for v in self.variant if only is None or v.name in only)
+        return tuple(v for v in self.variants() if only is None or v.name in only)
+
+    def variants(self) -> tuple[Variant, ...]:
+        """All variants, under every crossing."""
+        return (
+            self.variant
+            if not self.cross
+            else tuple(_crossed(v, c) for c in self.cross for v in self.variant)
+        )
 
     def jobs(self, *, quick: bool) -> list[tuple[str, int, dict[str, JsonValue]]]:
         """Lists every trial: its variant, its seed, and its parameters, those of `trial.trial`."""
@@ -173,6 +187,15 @@ class Study(_Section):
                 for seed in (self.quick.seeds if quick else self.seeds)
             ]
         return listed
+
+
+def _crossed(variant: Variant, other: Variant) -> Variant:
+    return Variant(
+        name=" ".join(name for name in (variant.name, other.name) if name),
+        source=merged(variant.source, other.source),
+        run=merged(variant.run, other.run),
+        members=variant.members * other.members,
+    )
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Values:
@@ -193,7 +216,7 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Values:
 
 def study_names() -> tuple[str, ...]:
     """Lists the studies that the package holds, in the order of their numbers."""
-    found = sorted(f.name for f in _folder().iterdir() if f.name.endswith(".toml"))
+    found = sorted(f.name for f in _folder().iterdir() if "_" in f.name and f.name.endswith(".toml"))
     return tuple(name.removesuffix(".toml").partition("_")[2] for name in found)
 
 
@@ -204,7 +227,7 @@ def load_study(name: str) -> Study:
         ValueError: There is none of that name, or its file is not sound.
     """
     for file in _folder().iterdir():
-        if file.name.partition("_")[2] == f"{name}.toml":
+        if "_" in file.name and file.name.partition("_")[2] == f"{name}.toml":
             return parse_study(file.read_text(encoding="utf-8"))
     raise ValueError(f"study: want one of {', '.join(study_names())} or all, got {name!r}")
 

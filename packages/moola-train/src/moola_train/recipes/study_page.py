@@ -30,8 +30,7 @@ def _picked(pick: Pick, found: Trials) -> dict[int, dict[str, float]]:
     seeds = set.intersection(*(set(found[name]) for name in pick.among))
     sign = 1 if pick.want == "highest" else -1
     best = {
-        seed: max(pick.among, key=lambda name: sign * found[name][seed][pick.by])
-        for seed in sorted(seeds)
+        seed: max(pick.among, key=lambda name: sign * found[name][seed][pick.by]) for seed in sorted(seeds)
     }
     return {seed: dict(found[name][seed]) for seed, name in best.items()}
 
@@ -58,12 +57,21 @@ def page(study: Study, rows: Sequence[SweepRow], *, quick: bool) -> str:
         "",
         study.question.strip(),
         "",
-        f"{len(trials)} variants, {len(seeds)} seed{'s' if len(seeds) > 1 else ''} each; a seed draws the "
-        "data, the network and the batches. Means over seeds with Student's 95 % interval; every seed is "
-        "scored on fresh data that no choice has seen."
+        f"{len(trials)} variants, {len(seeds)} seed{'s' if len(seeds) > 1 else ''} each; a seed draws "
+        + (
+            "whatever is drawn"
+            if study.function == "argument_trial"
+            else "the data, the network and the batches"
+        )
+        + ". Means over seeds with Student's 95 % interval"
+        + (
+            "."
+            if study.function == "argument_trial"
+            else "; every seed is scored on fresh data that no choice has seen."
+        )
         + (" **Quick look: smaller, and no verdict.**" if quick else ""),
         "",
-        *table(trials, study.columns),
+        *(table(trials, study.columns) if study.columns else everything(trials)),
         "",
     ]
     failed = [(v, s, row) for (v, s, _), row in zip(study.jobs(quick=quick), rows, strict=True) if row.error]
@@ -85,6 +93,17 @@ def table(trials: Trials, columns: Sequence[str]) -> list[str]:
             for column in columns
         ]
         lines.append(f"| {variant} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def everything(trials: Trials) -> list[str]:
+    """Writes a Markdown table of every number of every variant, where variants have none in common."""
+    lines = ["| variant | number | mean |", "|---|---|---|"]
+    for variant, by_seed in trials.items():
+        names = dict.fromkeys(name for numbers in by_seed.values() for name in numbers)
+        for name in names:
+            mean = mean_of([numbers.get(name, math.nan) for numbers in by_seed.values()])
+            lines.append(f"| {variant} | {name} | {mean} |")
     return lines
 
 

@@ -57,8 +57,9 @@ def run_study(
     contents = {
         f"{study.name}.md": page(study, rows, quick=quick),
         f"{study.name}.csv": tidy(study, rows, quick=quick),
-        f"{study.name}.svg": picture(study, trials, quick=quick),
     }
+    if study.picture:
+        contents[f"{study.name}.svg"] = picture(study, trials, quick=quick)
     if not quick:
         contents[f"{study.name}.claims.json"] = json.dumps(verdict_rows(study, trials), indent=1) + "\n"
     for name, text in contents.items():
