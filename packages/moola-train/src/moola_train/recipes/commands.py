@@ -27,6 +27,7 @@ from moola_train.recipes.predict_command import predict
 from moola_train.recipes.pretrain_command import pretrain
 from moola_train.recipes.progress import ProgressBar
 from moola_train.recipes.provenance import package_versions
+from moola_train.recipes.report_command import report
 from moola_train.recipes.resume_command import resume
 from moola_train.recipes.run import run_expansion
 from moola_train.recipes.run_config import RunConfig
@@ -168,6 +169,7 @@ def completion(shell: Shell, /) -> int:
 
 app.command(predict)
 app.command(resume)
+app.command(report)
 app.command(sweep)
 app.command(walk_forward)
 app.command(doctor)
