@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -176,11 +176,23 @@ def catalogue_report(
     test: Booked,
     source: JournalSource,
     trained: FitResult,
+    others: Mapping[str, Lines] | None = None,
 ) -> CatalogueReport:
-    """Measures proposals for the test entries and everything that stands beside them."""
+    """Measures proposals for the test entries and everything that stands beside them.
+
+    Args:
+        model: Trained.
+        material: What it was trained on.
+        config: Of the run.
+        test: The proposals.
+        source: Where the entries come from.
+        trained: How training ended.
+        others: What books the test entries without a network; made here unless given.
+    """
     train_part, inner_part, test_part = (material.part(part) for part in PARTS)
     truth = lines_of(test_part)
-    others = baseline_lines(train_part, test_part, svm=config.evaluation.svm)
+    if others is None:
+        others = baseline_lines(train_part, test_part, svm=config.evaluation.svm)
     inner = write(model, packed(model.config, inner_part), config.decoding)
     rows = material.rows("test")
     expected: dict[str, float] | None = None

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from moola_eval.entries import exact_entry
+from moola_eval.entries import Lines, exact_entry
 from moola_models.entry_model import EntryModel
 from moola_train.fit import FitResult
-from moola_train.recipes.catalogue_config import CatalogueConfig, catalogue_config
+from moola_train.recipes.catalogue_baselines import baseline_lines
+from moola_train.recipes.catalogue_config import (
+    CatalogueConfig,
+    EntriesSection,
+    TextSection,
+    catalogue_config,
+)
 from moola_train.recipes.catalogue_data import JournalMaterial, journal_material, lines_of, packed
 from moola_train.recipes.catalogue_decoding import write
 from moola_train.recipes.catalogue_run import JournalSource, catalogue_report, train_catalogue
@@ -65,14 +71,16 @@ def journal_trial(
     """
     wanted = JournalRun.model_validate(run)
     config = wanted.config(seed)
-    drawn = _drawn(json.dumps(dict(source), sort_keys=True), seed)
-    material = journal_material(drawn.entries, drawn.catalogue, config, source=drawn.source)
+    told = json.dumps(dict(source), sort_keys=True)
+    drawn, material, others = _prepared(told, seed, config.entries, config.text, config.evaluation.svm)
     model, trained = train_catalogue(material, config)
     scale = float(model.decoder.pointer.scale.detach())
     if wanted.table == "redrawn":
         redraw(model, seed=seed)
     test = write(model, packed(model.config, material.part("test")), config.decoding)
-    report = catalogue_report(model, material, config, test=test, source=drawn, trained=trained)
+    report = catalogue_report(
+        model, material, config, test=test, source=drawn, trained=trained, others=others
+    )
     numbers: dict[str, JsonValue] = {}
     for name, scores in report.scores.items():
         where = "test" if name == "model" else name
@@ -103,10 +111,26 @@ def journal_trial(
     return numbers | last_losses(trained)
 
 
+class Prepared(NamedTuple):
+    """What the variants of a study share that neither draw, split nor read entries otherwise.
+
+    Attributes:
+        drawn: The entries; a world's ceiling, too, is prepared once then.
+        material: The same in parts, encoded.
+        others: What books the test part without a network.
+    """
+
+    drawn: JournalSource
+    material: JournalMaterial
+    others: Mapping[str, Lines]
+
+
 @lru_cache(maxsize=32)
-def _drawn(source: str, seed: int) -> JournalSource:
-    """Draws once what the variants of a study share; a world's ceiling, too, is prepared once then."""
-    return JOURNAL_SOURCES.validate_json(source).draw(seed)
+def _prepared(source: str, seed: int, entries: EntriesSection, text: TextSection, svm: bool) -> Prepared:
+    drawn = JOURNAL_SOURCES.validate_json(source).draw(seed)
+    config = CatalogueConfig(entries=entries, text=text)
+    material = journal_material(drawn.entries, drawn.catalogue, config, source=drawn.source)
+    return Prepared(drawn, material, baseline_lines(material.part("train"), material.part("test"), svm=svm))
 
 
 @torch.no_grad()
