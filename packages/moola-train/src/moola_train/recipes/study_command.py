@@ -14,6 +14,7 @@ from cyclopts import Parameter
 
 from moola_train.recipes.provenance import write_text
 from moola_train.recipes.study import Study, load_study, study_names
+from moola_train.recipes.study_coverage import coverage_table
 from moola_train.recipes.study_run import run_study
 from moola_train.schema import SweepRow
 from moola_train.sweep import job_key
@@ -66,22 +67,29 @@ def study(
 
 
 def write_claims(out: Path) -> Path:
-    """Puts the verdicts of all studies in a folder into one table, ``claims.md``, and returns its path."""
+    """Puts the verdicts of all studies in a folder into ``claims.md``, and returns its path.
+
+    Two tables: every claim with what was measured, and every line of the first system's record with the
+    verdicts on it.
+    """
     lines = [
         "# What became of the claims",
         "",
         "| claim | where | statement | verdict | measured | seeds |",
         "|---|---|---|---|---|---|",
     ]
+    verdicts: dict[str, str] = {}
     for known in study_names():
         file = out / f"{known}.claims.json"
         if file.is_file():
             for row in json.loads(file.read_text(encoding="utf-8")):
+                verdicts[row["claim"]] = row["verdict"]
                 said = row["verdict"] + (
                     f": {row['reason']}" if row["reason"] and row["verdict"] != "reproduced" else ""
                 )
                 cells = (f"[{row['claim']}]({known}.md)", row["where"], row["says"], said, row["measured"])
                 lines.append("| " + " | ".join(c.replace("|", "/") for c in cells) + f" | {row['seeds']} |")
+    lines += ["", "## Line by line", "", *coverage_table(verdicts)]
     write_text(out / "claims.md", "\n".join(lines) + "\n")
     return out / "claims.md"
 
