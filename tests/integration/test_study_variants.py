@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from moola_train.recipes import trial as trials
 from moola_train.recipes.experiment import experiment
 from moola_train.recipes.run_config import RunConfig
-from moola_train.recipes.study import Study, parse_study
+from moola_train.recipes.study import Study, load_study, parse_study, study_names
 from moola_train.recipes.study_data import BenchmarkSource, material
 from moola_train.recipes.study_page import trials_of
+from moola_train.recipes.study_run import run_study
 from moola_train.recipes.trial import seeded, trial
 from moola_train.schema import SweepRow
 
@@ -144,3 +146,61 @@ def test_a_frozen_encoder_keeps_its_pretrained_values_and_the_heads_train() -> N
 def test_freezing_what_was_not_pretrained_is_refused() -> None:
     with pytest.raises(ValueError, match=r"pretrain\.freeze"):
         trial(source=SOURCE, run={**RUN, "pretrain": {"freeze": True}}, seed=0)
+
+
+MIXED = """
+name = "mixed"
+alone = true
+title = "Mixed"
+question = "Which kind?"
+columns = ["test/bar_f1", "share/bar_f1"]
+recipe = "origin"
+source = { kind = "benchmark", windows = 20, fresh = 8, inner = 0.3 }
+run = { fit = { epochs = 1, batch_size = 8 } }
+
+[[variant]]
+name = "network"
+
+[[variant]]
+name = "trees"
+function = "proxy_trial"
+run = { method = "tree" }
+
+[[cross]]
+name = ""
+
+[[cross]]
+name = "louder"
+source = { snr = 2.0 }
+
+[quick]
+variants = ["network", "trees louder"]
+"""
+
+
+def test_a_crossing_lengthens_names_and_is_laid_over_every_variant() -> None:
+    study = parse_study(MIXED)
+    assert [v.name for v in study.variants()] == ["network", "trees", "network louder", "trees louder"]
+    sources = [job["source"] for _, seed, job in study.jobs(quick=False) if seed == 0]
+    assert [source.get("snr") for source in sources] == [None, None, 2.0, 2.0]
+
+
+def test_trials_of_two_kinds_run_in_one_study_and_tell_their_share_of_the_ceiling(tmp_path: Path) -> None:
+    study = parse_study(MIXED)
+    finished = run_study(study, work=tmp_path / "work", out=tmp_path / "out", quick=True, workers=1)
+    assert finished.failed == 0
+    for row in finished.rows:
+        assert row.result is not None
+        share = float(row.result["test/bar_f1"]) / float(row.result["ceiling/bar_f1"])
+        assert row.result["share/bar_f1"] == pytest.approx(share)
+
+
+def test_a_networks_settings_for_a_trial_of_another_kind_are_refused() -> None:
+    with pytest.raises(ValueError, match="variant .trees"):
+        parse_study(MIXED.replace('run = { method = "tree" }', "run = { fit = { epochs = 1 } }"))
+
+
+def test_what_stands_alone_is_not_among_all() -> None:
+    alone = {name for name in study_names() if load_study(name).alone}
+    assert {"journal", "curve"} <= alone
+    assert "stall" not in alone

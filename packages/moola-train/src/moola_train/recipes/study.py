@@ -22,6 +22,7 @@ FUNCTIONS = {
     "journal_trial": "moola_train.recipes.journal_trial:journal_trial",
     "argument_trial": "moola_train.recipes.argument_trial:argument_trial",
 }
+Function = Literal["trial", "proxy_trial", "journal_trial", "argument_trial"]
 Values = dict[str, Any]
 
 
@@ -37,6 +38,10 @@ class Variant(_Section):
     """What differs from the study's data."""
     run: Values = {}
     """What differs from the study's configuration; a ``balancer`` is replaced, all else merged."""
+    function: Function | None = None
+    """Another trial than the study's."""
+    recipe: str | None = None
+    """Another configuration to begin with than the study's."""
     members: Annotated[int, Field(ge=1)] = 1
     """Networks of different seeds trained on the same draw, whose answers are averaged."""
 
@@ -109,8 +114,10 @@ class Study(_Section):
     name: str
     title: str
     question: str
-    function: Literal["trial", "proxy_trial", "journal_trial", "argument_trial"] = "trial"
+    function: Function = "trial"
     """What a trial is: a network's training, a rule's, that of the journal's network, or a computation."""
+    alone: bool = False
+    """Left out of `moola study all`: it has a size of its own."""
     recipe: str = "origin"
     """The configuration that `run` changes; a rule has none."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
@@ -145,14 +152,15 @@ class Study(_Section):
         for quick in (False, True):
             for variant, _, job in self.jobs(quick=quick):
                 try:
-                    if self.function == "journal_trial":
+                    function = job.get("function", self.function)
+                    if function == "journal_trial":
                         JOURNAL_SOURCES.validate_python(job["source"])
                         JournalRun.model_validate(job["run"]).config(0)
                     else:
                         SOURCES.validate_python(job["source"])
-                    if self.function == "trial":
+                    if function == "trial":
                         RunConfig.model_validate(job["run"])
-                    elif self.function == "argument_trial":
+                    elif function == "argument_trial":
                         Argument.model_validate(job["run"])
                 except ValidationError as error:
                     lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
@@ -166,27 +174,39 @@ class Study(_Section):
 
     def variants(self) -> tuple[Variant, ...]:
         """All variants, under every crossing."""
-        return (
-            self.variant
-            if not self.cross
-            else tuple(_crossed(v, c) for c in self.cross for v in self.variant)
-        )
+        if not self.cross:
+            return self.variant
+        return tuple(_crossed(variant, other) for other in self.cross for variant in self.variant)
 
     def jobs(self, *, quick: bool) -> list[tuple[str, int, dict[str, JsonValue]]]:
         """Lists every trial: its variant, its seed, and its parameters, those of `trial.trial`."""
-        base = recipe_values(self.recipe) if self.function == "trial" else {}
         listed: list[tuple[str, int, dict[str, JsonValue]]] = []
         for variant in self.chosen(quick=quick):
-            run = merged(merged(base, self.run), variant.run)
+            run = merged(self._begun(variant), variant.run)
             source = variant.source if "kind" in variant.source else merged(self.source, variant.source)
             if quick:
                 run, source = merged(run, self.quick.run), merged(source, self.quick.source)
             more: dict[str, JsonValue] = {} if variant.members == 1 else {"members": variant.members}
+            if self.mixed:
+                more["function"] = variant.function or self.function
             listed += [
                 (variant.name, seed, {"source": source, "run": run, "seed": seed, **more})
                 for seed in (self.quick.seeds if quick else self.seeds)
             ]
         return listed
+
+    @property
+    def mixed(self) -> bool:
+        """Whether trials are of several kinds; each job then names its own."""
+        return any(variant.function is not None for variant in self.variants())
+
+    def _begun(self, variant: Variant) -> Values:
+        """What a variant's run changes; the study's is none of a trial of another kind."""
+        if variant.function not in (None, self.function):
+            return recipe_values(variant.recipe or self.recipe) if variant.function == "trial" else {}
+        if self.function != "trial":
+            return self.run
+        return merged(recipe_values(variant.recipe or self.recipe), self.run)
 
 
 def _crossed(variant: Variant, other: Variant) -> Variant:
@@ -194,6 +214,8 @@ def _crossed(variant: Variant, other: Variant) -> Variant:
         name=" ".join(name for name in (variant.name, other.name) if name),
         source=merged(variant.source, other.source),
         run=merged(variant.run, other.run),
+        function=variant.function or other.function,
+        recipe=variant.recipe or other.recipe,
         members=variant.members * other.members,
     )
 
@@ -216,8 +238,8 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Values:
 
 def study_names() -> tuple[str, ...]:
     """Lists the studies that the package holds, in the order of their numbers."""
-    found = sorted(f.name for f in _folder().iterdir() if "_" in f.name and f.name.endswith(".toml"))
-    return tuple(name.removesuffix(".toml").partition("_")[2] for name in found)
+    found = [f.name.removesuffix(".toml").partition("_") for f in _folder().iterdir() if "_" in f.name]
+    return tuple(name for _, _, name in sorted(found, key=lambda parts: int(parts[0])))
 
 
 def load_study(name: str) -> Study:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from moola_train.recipes.provenance import write_text
 from moola_train.recipes.study import FUNCTIONS, Study
+from moola_train.recipes.study_mixed import MIXED
 from moola_train.recipes.study_page import page, tidy, trials_of, verdict_rows
 from moola_train.recipes.study_plot import picture
 from moola_train.schema import SweepRow
@@ -49,9 +50,8 @@ def run_study(
         ValueError: A configuration of the study is not sound.
     """
     jobs = study.jobs(quick=quick)
-    rows = sweep(
-        FUNCTIONS[study.function], [job for _, _, job in jobs], work, workers=workers, announce=announce
-    )
+    function = MIXED if study.mixed else FUNCTIONS[study.function]
+    rows = sweep(function, [job for _, _, job in jobs], work, workers=workers, announce=announce)
     out.mkdir(parents=True, exist_ok=True)
     trials = trials_of(study, rows, quick=quick)
     contents = {

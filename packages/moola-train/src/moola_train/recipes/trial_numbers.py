@@ -27,8 +27,8 @@ def reported_numbers(
         seed: Of the random chance levels.
 
     Returns:
-        ``test/NAME``, ``null/NAME``, ``skill/NAME`` and ``ceiling/NAME`` of every metric, bars being those of
-        the decided spans; ``tuned_bar_f1`` is of bars judged alone at `bar_threshold`, ``half_bar_f1`` at one
+        ``test/NAME``, ``null/NAME``, ``skill/NAME``, ``ceiling/NAME`` and, of it, ``share/NAME`` of every
+        metric, bars being those of the decided spans; ``tuned_bar_f1`` is of bars judged alone at `bar_threshold`, ``half_bar_f1`` at one
         half, as the first system looked at them.
     """
     test = part(drawn.windows, "test")
@@ -51,6 +51,8 @@ def reported_numbers(
             numbers[f"null/{metric.name}"] = float(metric.nulls[metric.strongest_null])
             numbers[f"skill/{metric.name}"] = float(metric.skill)
         numbers[f"ceiling/{metric.name}"] = float(metric.ceiling)
+        if metric.ceiling > 0:  # not so where it is unknown
+            numbers[f"share/{metric.name}"] = float(metric.value / metric.ceiling)
     inside = np.asarray(test.targets["span"], np.float32) > 0.5
     marked = found.probability > 0.5
     tuned = found.probability >= np.float32(bar_threshold)
