@@ -75,6 +75,7 @@ def test_every_combination_of_settings_and_seeds_is_a_row(here, market, flags, t
     assert all(0 <= float(r["span_f1"]) <= 1 and float(r["span_f1/null"]) >= 0 for r in found)
     assert len({r["best_value"] for r in found}) == 4
     page = (out / "table.md").read_text()
+    assert "<h2>Every job</h2>" in (out / "table.html").read_text()
     assert page.count("\n| ") == 4
     assert "chance" in page
     assert [job["run"]["fit"]["learning_rate"] for job in here] == [0.003] * 4
@@ -195,6 +196,7 @@ def test_walk_forward_tells_window_period_scores_and_chance(here, market, flags,
         assert row["span_f1/null"]
         assert np.isfinite(float(row["span_f1"]))
     page = (out / "table.md").read_text()
+    assert "<h2>Every job</h2>" in (out / "table.html").read_text()
     assert "train from" in page
     assert "chance" in page
 

@@ -14,22 +14,12 @@ from moola_train.recipes.job_table import Labelled, as_csv, as_markdown
 from moola_train.recipes.provenance import write_text
 from moola_train.recipes.run_config import RunConfig
 from moola_train.recipes.run_source import RunSource
+from moola_train.recipes.sweep_page import NUMBERS, PAGE, read_table, sweep_page
 from moola_train.recipes.telling import answer, job_teller
 from moola_train.sweep import job_key, sweep
 
 Engine = Literal["processes", "ray"]
-COLUMNS = {
-    "span_f1": "span F1",
-    "span_f1/low": "low",
-    "span_f1/high": "high",
-    "span_f1/null": "chance",
-    "span_f1/skill": "skill",
-    "bar_f1": "bar F1",
-    "bar_f1/null": "chance",
-    "bar_f1/skill": "skill",
-    "best_epoch": "best epoch",
-    "threshold": "threshold",
-}
+COLUMNS = NUMBERS
 
 
 class FileJob(NamedTuple):
@@ -53,7 +43,7 @@ def work_off(
     lead: str = "",
     json: bool = False,
 ) -> int:
-    """Runs what is not done yet, and writes ``table.csv`` and ``table.md``.
+    """Runs what is not done yet, and writes ``table.csv``, ``table.md`` and ``table.html``.
 
     Args:
         jobs: The trainings.
@@ -86,7 +76,9 @@ def work_off(
         words = f"finished jobs are kept in {out}; the same command goes on"
         raise KeyboardInterrupt(words) from None
     labelled = [Labelled(job.labels, row) for job, row in zip(jobs, rows, strict=True)]
-    write_text(out / "table.csv", as_csv(labelled))
+    rows_as_text = as_csv(labelled)
+    write_text(out / "table.csv", rows_as_text)
+    write_text(out / PAGE, sweep_page(read_table(rows_as_text), title=f"Sweep {out.resolve().name}"))
     table = as_markdown(labelled, columns)
     write_text(out / "table.md", f"{lead}\n{table}" if lead else table)
     failed = sum(row.status == "failed" for row in rows)

@@ -154,4 +154,5 @@ def _colours(names: Iterable[str]) -> list[str]:
 
 def _ends(line: Line) -> str:
     first, last = min(line), max(line)
-    return f"{line[first]:.4g} in epoch {first}, {line[last]:.4g} in epoch {last}"
+    words = [f"{line[at]:.4g}" if math.isfinite(line[at]) else "undefined" for at in (first, last)]
+    return f"{words[0]} in epoch {first}, {words[1]} in epoch {last}"
