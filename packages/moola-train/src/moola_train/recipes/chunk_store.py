@@ -40,7 +40,10 @@ class ChunkStore:
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(f"work: want a readable {about}, got {error!r}") from error
             if found != fingerprint:
-                raise ValueError(f"work: want that of the same bars, run and versions, got another, {folder}")
+                raise ValueError(
+                    "work: want what is done of the same bars, run and versions, got that of another "
+                    f"prediction in {folder}: delete it, or give --work another folder"
+                )
         elif any(not file.name.startswith(".") for file in folder.iterdir()):  # a killed writer leaves one
             raise ValueError(f"work: want a new or empty folder, got {folder} with other files")
         else:
@@ -71,8 +74,12 @@ class ChunkStore:
         arrays = {name: getattr(found, name) for name in FIELDS if getattr(found, name) is not None}
         path = self._path(chunk)
         temporary = path.with_suffix(".part")
-        temporary.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
-        temporary.replace(path)
+        try:
+            temporary.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise OSError(error.errno, f"{error.strerror}; the same command goes on", str(path)) from error
 
     def _path(self, chunk: int) -> Path:
         return self.folder / f"chunk-{chunk:06d}.safetensors"

@@ -23,6 +23,9 @@ from moola_train.recipes.doctor_command import doctor
 from moola_train.recipes.flags import Config, Folder, Json, Settings
 from moola_train.recipes.journal_command import journal
 from moola_train.recipes.overrides import dotted_flags
+from moola_train.recipes.own_command import own
+from moola_train.recipes.own_run import OwnConfig
+from moola_train.recipes.labels_command import labels
 from moola_train.recipes.predict_command import predict
 from moola_train.recipes.pretrain_command import pretrain
 from moola_train.recipes.progress import ProgressBar
@@ -168,6 +171,7 @@ def completion(shell: Shell, /) -> int:
 
 
 app.command(predict)
+app.command(own, name="fit")
 app.command(resume)
 app.command(report)
 app.command(sweep)
@@ -177,6 +181,7 @@ app.command(pretrain)
 app.command(study)
 app.command(settings_of_run, name="settings")
 app.command(journal)
+app.command(labels)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -194,7 +199,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"moola: {command_line(error, keys=keys)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interruption:
-        said = " ".join(str(interruption).split()) or "nothing was written"
+        said = " ".join(str(interruption).split()) or "nothing was begun that could be gone on with"
         print(f"moola: interrupted: {said}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
@@ -214,7 +219,8 @@ def _with_settings(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]
     chain, apps, _ = app.parse_commands(words)
     command = apps[-1].default_command
     takes = command is not None and "settings" in inspect.signature(command).parameters
-    table = CatalogueConfig if chain[:1] == ("journal",) else RunConfig
+    own_tables: dict[tuple[str, ...], type] = {("journal",): CatalogueConfig, ("fit",): OwnConfig}
+    table = own_tables.get(chain[:1], RunConfig)
     keys = dotted_keys(table) if takes else ()
     if not settings:
         return words, keys

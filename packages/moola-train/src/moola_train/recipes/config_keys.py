@@ -24,6 +24,8 @@ from moola_models import registry as models
 from moola_models.heads import HeadConfig
 from moola_train.recipes.near_names import did_you_mean
 
+MANY = 12
+"""So many names are listed even where one of them is suggested."""
 Table = type[Any]
 """A class of pydantic's: a model, or a dataclass as the task losses are."""
 
@@ -147,7 +149,10 @@ def _check(table: Table, values: Mapping[str, Any], where: str, root: Table) -> 
         name = f"{where}{key}"
         if key not in _fields(table):
             own = [f"{where}{known}" for known in _fields(table)]
-            meant = did_you_mean(name, own) or did_you_mean(name, dotted_keys(root))
+            every = dotted_keys(root)
+            if name in every:
+                raise ValueError(f"{name}: no such key of this kind; want {', '.join(_fields(table))}")
+            meant = did_you_mean(name, own) or did_you_mean(name, every)
             raise ValueError(f"{name}: no such key{meant or '; `moola settings` lists them'}")
         if key == "feature_set" and isinstance(value, str):
             _known(name, value, (*FEATURE_SETS, *_offered(FEATURE_GROUP)))
@@ -177,4 +182,6 @@ def _check_place(spot: Place, value: object, name: str, root: Table) -> None:
 
 def _known(name: str, word: str, known: tuple[str, ...]) -> None:
     if word not in known:
-        raise ValueError(f"{name}: want one of {', '.join(known)}, got {word!r}{did_you_mean(word, known)}")
+        meant = did_you_mean(word, known)
+        wanted = f"{len(known)} known ones" if meant and len(known) > MANY else ", ".join(known)
+        raise ValueError(f"{name}: want one of {wanted}, got {word!r}{meant}")

@@ -81,7 +81,13 @@ class Detector(NamedTuple):
         _belong_together(decision, model, run)
         features = feature_set(decision.feature_set)
         if features.names != decision.feature_names:
-            raise ValueError(f"run: want features {decision.feature_names}, got {features.names} here")
+            strange = [name for name in decision.feature_names if name not in features.names] or [
+                "their order"
+            ]
+            raise ValueError(
+                f"run: want the {len(decision.feature_names)} features it was trained on, got "
+                f"{len(features.names)} of {decision.feature_set!r} here: {', '.join(strange[:3])} differ"
+            )
         place = torch.device(device)
         if threads is None:
             threads = torch.get_num_threads() if place.type == "cpu" else 1

@@ -18,6 +18,7 @@ from moola_train.recipes.catalogue_judging import judge_file, judgement_page
 from moola_train.recipes.catalogue_run import REPORT, CatalogueOutcome, JournalSource, run_catalogue
 from moola_train.recipes.flags import Folder, Json, Settings
 from moola_train.recipes.flags import JournalConfig as Config
+from moola_train.recipes.going_on import going_on
 from moola_train.recipes.journal_queries import read_queries, write_proposals
 from moola_train.recipes.journal_reading import accounts_of, demo_source, policy_of, read_source
 from moola_train.recipes.run_number import given_run_folder, next_run_folder
@@ -186,7 +187,9 @@ class EpochTelling(Callback):
 
 
 def _run(source: JournalSource, config: CatalogueConfig, run: Path | None, *, json: bool) -> int:
-    done = run_catalogue(source, config, folder=_folder(run)(), callbacks=[EpochTelling()])
+    folder = _folder(run)()
+    with going_on(folder):
+        done = run_catalogue(source, config, folder=folder, callbacks=[EpochTelling()])
     return tell_journal(done, json=json)
 
 

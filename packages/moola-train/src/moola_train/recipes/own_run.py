@@ -21,6 +21,7 @@ from moola_train.config import FitConfig
 from moola_train.fit import FitResult, fit
 from moola_train.protocols import Callback, Data, Selection
 from moola_train.random_stream import RandomStream
+from moola_train.recipes.going_on import going_on
 from moola_train.recipes.provenance import git_state, hardware, package_versions, write_json
 from moola_train.run_folder import RunFolder
 from moola_train.sweep_worker import find_function
@@ -102,7 +103,7 @@ def run_own(
         KeyboardInterrupt: After Ctrl-C or SIGTERM; `resume_own` goes on from there.
     """
     parts = built(config)
-    with RunFolder.create(folder()) as run:
+    with RunFolder.create(folder()) as run, going_on(run.path):
         write_json(run.path / CONFIG, config.model_dump(mode="json"))
         write_json(
             run.path / "metadata.json",
@@ -128,7 +129,7 @@ def resume_own(folder: Path, *, callbacks: Sequence[Callback] = ()) -> tuple[Pat
         raise ValueError(f"run: want an interrupted run, got {folder}, which is finished")
     config = OwnConfig.model_validate_json((folder / CONFIG).read_bytes())
     parts = built(config)
-    with RunFolder.open(folder) as run:
+    with RunFolder.open(folder) as run, going_on(run.path):
         return run.path, _train(run, parts, config, callbacks, resume=True)
 
 

@@ -29,6 +29,7 @@ from moola_train.recipes.drift import remember
 from moola_train.recipes.expansion import expansion_windows
 from moola_train.recipes.experiment import Experiment, experiment
 from moola_train.recipes.first_weights import first_weights
+from moola_train.recipes.going_on import going_on
 from moola_train.recipes.provenance import (
     changed_versions,
     metadata,
@@ -147,7 +148,7 @@ def _train(
     tell: Callable[[str], None] | None,
     resume: bool,
 ) -> Outcome:
-    try:
+    with going_on(run.path):
         fitted = fit(
             made.model,
             made.data,
@@ -160,11 +161,6 @@ def _train(
             resume=resume,
         )
         return _report(run, made, inputs, config, fitted)
-    except KeyboardInterrupt as interruption:
-        if interruption.args:
-            raise
-        words = f"the report is not written; `resume` goes on from there in {run.path}"
-        raise KeyboardInterrupt(words) from None
 
 
 def _callbacks(

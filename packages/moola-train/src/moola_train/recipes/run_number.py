@@ -35,7 +35,7 @@ def given_run_folder(folder: Path) -> Path:
     if folder.exists():
         if not folder.is_dir():
             raise FileExistsError(f"run: want a new or empty folder, got the file {folder}")
-        found = sorted(p.name for p in folder.iterdir())
+        found = sorted((p.name for p in folder.iterdir()), key=lambda name: (name.startswith("."), name))
         if found:
             raise FileExistsError(f"run: want a new or empty folder, got {folder} with {found[0]!r} in it")
     folder.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,10 @@ def file_inputs(
         ValueError: One is not sound.
     """
     checked = read_bars(bars)
-    labels = read_spans(spans, checked)
+    try:
+        labels = read_spans(spans, checked)
+    except ValueError as error:
+        raise ValueError(f"spans: {spans.name}: {str(error).removeprefix('spans: ')}") from error
     notes = (f"Bars: {bars.name}; spans: {spans.name}, annotator {labels.annotator or 'not named'}.",)
     source = RunSource(
         kind="files",

@@ -18,6 +18,7 @@ from moola_train.recipes.catalogue_config import CatalogueConfig
 from moola_train.recipes.config_keys import refuse_unknown
 from moola_train.recipes.near_names import did_you_mean
 from moola_train.recipes.overrides import nested, once, parse_setting
+from moola_train.recipes.own_run import OwnConfig
 from moola_train.recipes.run_config import RunConfig, recipe_values
 from moola_train.recipes.study import merged
 
@@ -65,6 +66,22 @@ def read_journal_settings(file: Path | None, settings: Sequence[str] = ()) -> Ca
     if file is not None and not file.is_file():
         raise FileNotFoundError(f"config: want a TOML file, got {file}, which is none")
     return _read(CatalogueConfig(), file, settings)
+
+
+def read_own_settings(file: Path, settings: Sequence[str] = ()) -> OwnConfig:
+    """Reads the configuration of a run of somebody's own model; as `read_run_settings`, without names.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no TOML, or a key is unknown or missing, or a value is refused.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"config: want a TOML file, got {file}, which is none")
+    nobody = OwnConfig(build="module:function")
+    read = _read(nobody, file, settings)
+    if read.build == nobody.build:
+        raise ValueError(f"config {file}: build: want 'module:function' of yours, got none")
+    return read
 
 
 def configured(base: Config, changes: Mapping[str, Any], *, where: Name = str) -> Config:
