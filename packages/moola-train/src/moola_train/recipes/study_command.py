@@ -12,6 +12,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from moola_train.recipes.near_names import did_you_mean
 from moola_train.recipes.provenance import write_text
 from moola_train.recipes.study import Study, load_study, study_names
 from moola_train.recipes.study_coverage import coverage_table
@@ -44,10 +45,13 @@ def study(
         workers: Processes at a time, one thread each.
     """
     if name == "list":
-        for known in study_names():
-            print(f"{known:12} {load_study(known).title}")
+        for listed in study_names():
+            print(f"{listed:12} {load_study(listed).title}")
         return 0
-    chosen = [load_study(known) for known in study_names()] if name == "all" else [load_study(name)]
+    known = (*study_names(), "all", "list")
+    if name not in known:
+        raise ValueError(f"study: want one of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
+    chosen = [load_study(each) for each in study_names()] if name == "all" else [load_study(name)]
     if find_spec("matplotlib") is None:
         raise ValueError(
             "study: want the extra 'studies' for its pictures: pip install 'moola-train[studies]'"
