@@ -65,7 +65,8 @@ def _panel(panel: Axes, metric: str, trials: Trials) -> None:
             panel.plot(mean.value, row, "|", color=INK, markersize=10, markeredgewidth=2)
         for prefix, colour in (("null", CHANCE), ("ceiling", BEST)):
             level = mean_of([numbers.get(f"{prefix}/{short}", math.nan) for numbers in by_seed.values()])
-            if metric.startswith("test/") and math.isfinite(level.value):
+            known = math.isfinite(level.value) and not (prefix == "ceiling" and level.value == 1)
+            if metric.startswith("test/") and known:  # a ceiling of 1 is only that of a perfect answer
                 panel.plot(level.value, row, "|", color=colour, markersize=14, markeredgewidth=2)
     panel.set_xlabel(metric)
     panel.grid(axis="x", color="#d9dee3", linewidth=0.6)

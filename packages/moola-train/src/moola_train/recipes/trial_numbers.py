@@ -51,7 +51,7 @@ def reported_numbers(
             numbers[f"null/{metric.name}"] = float(metric.nulls[metric.strongest_null])
             numbers[f"skill/{metric.name}"] = float(metric.skill)
         numbers[f"ceiling/{metric.name}"] = float(metric.ceiling)
-        if metric.ceiling > 0:  # not so where it is unknown
+        if metric.ceiling_known and metric.ceiling > 0:
             numbers[f"share/{metric.name}"] = float(metric.value / metric.ceiling)
     inside = np.asarray(test.targets["span"], np.float32) > 0.5
     marked = found.probability > 0.5
