@@ -17,7 +17,7 @@ test: ## Run the fast tests
 	uv run pytest
 slow: ## Run the slow tests
 	uv run pytest -m slow
-extras: ## Check the large extras, each in an environment of its own: MLflow, W&B, Ray, beancount
+extras: ## Check the large extras, each in an environment of its own: MLflow, W&B, Ray, Lightning, polars, beancount
 	.ci/large_extras
 cuda: ## Run the tests that need a GPU
 	uv run pytest -m cuda
