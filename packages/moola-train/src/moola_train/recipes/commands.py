@@ -22,10 +22,10 @@ from moola_train.recipes.config_keys import dotted_keys
 from moola_train.recipes.doctor_command import doctor
 from moola_train.recipes.flags import Config, Folder, Json, Settings
 from moola_train.recipes.journal_command import journal
+from moola_train.recipes.labels_command import labels
 from moola_train.recipes.overrides import dotted_flags
 from moola_train.recipes.own_command import own
 from moola_train.recipes.own_run import OwnConfig
-from moola_train.recipes.labels_command import labels
 from moola_train.recipes.predict_command import predict
 from moola_train.recipes.pretrain_command import pretrain
 from moola_train.recipes.progress import ProgressBar

@@ -69,6 +69,8 @@ def cross_fitted(bars: Bars, spans: Spans, config: RunConfig, *, folds: int) -> 
     )
     cut = list(splitter.split())
     chooses = config.fit.restore == "best" or config.fit.patience is not None
+    if chooses and folds < 3:
+        raise ValueError(f"folds: want 3 or more where another fold chooses the best epoch, got {folds}")
     for number, (train, test) in enumerate(cut):
         inner = np.zeros(0, np.int64)
         if chooses:

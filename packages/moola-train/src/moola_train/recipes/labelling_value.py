@@ -12,6 +12,7 @@ n windows, K bars, S drawn sets, R width of the encoder's state.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -51,7 +52,14 @@ class LabellingValues(NamedTuple):
 
 
 def labelling_values(
-    model: Jade, data: Data, *, samples: int = 64, passes: int = 8, seed: int = 0, batch_size: int = 64
+    model: Jade,
+    data: Data,
+    *,
+    samples: int = 64,
+    passes: int = 8,
+    seed: int = 0,
+    batch_size: int = 64,
+    told: Callable[[int, int], None] | None = None,
 ) -> LabellingValues:
     """Asks a network about windows.
 
@@ -65,6 +73,7 @@ def labelling_values(
             and the value is then that of the errors alone. Of one pass, or of passes that agree, it is 0.
         seed: Of the draws.
         batch_size: Windows at a time.
+        told: Of windows that are done, and how many there are.
 
     Raises:
         ValueError: There are no windows, or a number is too small.
@@ -91,6 +100,8 @@ def labelling_values(
                 if passes:
                     information = _information(model, x_BKF, passes, seed=seed * 1_000_003 + number)
                 parts.append(_asked(drawn_BSK, information, z_BKR))
+                if told is not None:
+                    told(int(rows[-1]) + 1, len(data))
     finally:
         model.train(was_training)
     asked = _Asked(*(np.concatenate(column) for column in zip(*parts, strict=True)))
