@@ -27,6 +27,7 @@ from moola_train.recipes.argument_trial import ARGUMENTS, argument_trial, drawn_
 from moola_train.recipes.study import load_study, parse_study
 from moola_train.recipes.study_data import OneExpansionSource
 
+STUDIES = ("arguments", "figures")
 SOURCE = OneExpansionSource(base=30, fresh=20, split="row")
 
 
@@ -36,10 +37,10 @@ def drawn() -> Drawn:
 
 
 def test_every_claim_finds_its_numbers_in_the_argument_that_it_names(drawn: Drawn) -> None:
-    study = load_study("arguments")
-    assert {str(variant.run["argument"]) for variant in study.variant} == set(ARGUMENTS)
-    found = {variant.name: ARGUMENTS[variant.run["argument"]](drawn, 1) for variant in study.variant}
-    for claim in study.claim:
+    variants = {v.name: v.run["argument"] for name in STUDIES for v in load_study(name).variant}
+    assert set(variants.values()) == set(ARGUMENTS)
+    found = {name: ARGUMENTS[argument](drawn, 1) for name, argument in variants.items()}
+    for claim in (claim for name in STUDIES for claim in load_study(name).claim):
         for condition in (*claim.expects, *claim.unless):
             for name in (condition.metric, condition.less_metric, condition.over):
                 if name is not None:
