@@ -161,7 +161,7 @@ def test_a_configuration_that_says_clipping_twice_is_refused(
     for text, said in (
         ("[fit]\nclip_norm = 1.0\n", "which come from `clipping`"),
         ("[model.pointer]\nscale = 10.0\ntemperature = 0.1\n", "a scale or a temperature"),
-        ("[model]\nwidth = 3\n", "Extra inputs"),
+        ("[model]\nwidth = 3\n", "model.width: no such key"),
     ):
         (tmp_path / "bad.toml").write_text(text)
         assert run(["journal", "train", *words, "--config", str(tmp_path / "bad.toml")]) == 2
