@@ -55,8 +55,12 @@ def test_the_page_of_claims_tells_verdicts_line_by_line(tmp_path: Path) -> None:
     first = load_study("stall").claim[0]
     row = {"study": "stall", "claim": first.id, "where": first.where, "says": first.says, "seeds": 5}
     row |= {"verdict": "refuted", "measured": "m", "reason": "because"}
-    (tmp_path / "stall.claims.json").write_text(json.dumps([row]))
+    other = row | {"claim": "stall.2", "verdict": "undecided", "reason": "who knows"}
+    (tmp_path / "stall.claims.json").write_text(json.dumps([row, other]))
     text = write_claims(tmp_path).read_text()
+    assert "refuted: because" in text
+    assert "undecided" in text
+    assert "who knows" not in text
     assert f"| [{first.id}](stall.md) | {first.where} |" in text
     assert f"[{first.id}](stall.md) refuted" in text
     assert "[stall.4](stall.md) not run" in text

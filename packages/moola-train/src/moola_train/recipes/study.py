@@ -86,7 +86,7 @@ class Claim(_Section):
     unless: tuple[Condition, ...] = ()
     """If these hold too, the statement is true for another reason than the brief's."""
     reason: str = ""
-    """What the numbers show instead, said with any verdict but "reproduced"."""
+    """What the numbers show instead, said where they do: with "refuted" and "true for another reason"."""
 
 
 class Reference(_Section):

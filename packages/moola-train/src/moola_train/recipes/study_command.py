@@ -17,6 +17,7 @@ from moola_train.recipes.provenance import write_text
 from moola_train.recipes.study import Study, load_study, study_names
 from moola_train.recipes.study_coverage import coverage_table
 from moola_train.recipes.study_run import run_study
+from moola_train.recipes.study_verdict import EXPLAINED
 from moola_train.schema import SweepRow
 from moola_train.sweep import job_key
 
@@ -38,7 +39,7 @@ def study(
     Interrupted, it goes on where it stopped when called again.
 
     Args:
-        name: A study, or all. `moola study list` lists them.
+        name: A study, or all that do not stand alone. `moola study list` lists them.
         quick: One seed, smaller data, no verdict.
         out: Folder of the results.
         work: Folder of the finished trials.
@@ -51,7 +52,7 @@ def study(
     known = (*study_names(), "all", "list")
     if name not in known:
         raise ValueError(f"study: want one of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
-    chosen = [load_study(each) for each in study_names()] if name == "all" else [load_study(name)]
+    chosen = _all() if name == "all" else [load_study(name)]
     if find_spec("matplotlib") is None:
         raise ValueError(
             "study: want the extra 'studies' for its pictures: pip install 'moola-train[studies]'"
@@ -68,6 +69,10 @@ def study(
     if name == "all" and not quick:
         write_claims(out)
     return 1 if failed else 0
+
+
+def _all() -> list[Study]:
+    return [one for one in map(load_study, study_names()) if not one.alone]
 
 
 def write_claims(out: Path) -> Path:
@@ -89,7 +94,7 @@ def write_claims(out: Path) -> Path:
             for row in json.loads(file.read_text(encoding="utf-8")):
                 verdicts[row["claim"]] = row["verdict"]
                 said = row["verdict"] + (
-                    f": {row['reason']}" if row["reason"] and row["verdict"] != "reproduced" else ""
+                    f": {row['reason']}" if row["reason"] and row["verdict"] in EXPLAINED else ""
                 )
                 cells = (f"[{row['claim']}]({known}.md)", row["where"], row["says"], said, row["measured"])
                 lines.append("| " + " | ".join(c.replace("|", "/") for c in cells) + f" | {row['seeds']} |")

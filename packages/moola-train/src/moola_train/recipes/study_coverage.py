@@ -75,7 +75,7 @@ def coverage_table(verdicts: Mapping[str, str]) -> list[str]:
     Returns:
         Lines of text.
     """
-    table = ["| line | it says | decided by |", "|---|---|---|"]
+    table = ["| line | about | decided by |", "|---|---|---|"]
     for line in coverage():
         said = [
             f"[{claim}]({claim.partition('.')[0]}.md) {verdicts.get(claim, 'not run')}"

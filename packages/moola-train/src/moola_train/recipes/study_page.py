@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from moola_train.recipes.study import Pick, Study
-from moola_train.recipes.study_verdict import Trials, Verdict, judge, mean_of
+from moola_train.recipes.study_verdict import EXPLAINED, Trials, Verdict, judge, mean_of
 from moola_train.schema import SweepRow
 
 
@@ -112,7 +112,7 @@ def _claim(verdict: Verdict) -> list[str]:
     lines = [
         f"**{claim.id}** ({claim.where}): {claim.says.strip()}  ",
         f"**{verdict.word}**"
-        + (f": {claim.reason.strip()}" if claim.reason and verdict.word != "reproduced" else ""),
+        + (f": {claim.reason.strip()}" if claim.reason and verdict.word in EXPLAINED else ""),
         "",
     ]
     lines += [f"* {found}" for found in verdict.found]

@@ -14,6 +14,8 @@ from moola_train.recipes.study import Claim, Condition
 Word = Literal["reproduced", "refuted", "true for another reason", "undecided", "no verdict"]
 Trials = Mapping[str, Mapping[int, Mapping[str, float]]]
 """Numbers by variant, then seed, then name."""
+EXPLAINED: tuple[Word, ...] = ("refuted", "true for another reason")
+"""Verdicts that a claim's reason goes with: with the others the numbers show nothing else, or nothing yet."""
 LEAST_SEEDS = 5
 LEVEL = 0.95
 
