@@ -37,7 +37,6 @@ CONFIG = """
 [data]
 length = 20
 stride = 20
-feature_set = "example_candle"
 [model]
 hidden = 8
 tasks = ["span", "countdown"]
@@ -46,9 +45,6 @@ kind = "example_neighbours"
 reach = 2
 [losses.span]
 kind = "bar_bce"
-[balancer]
-kind = "example_focus"
-power = 0.5
 [fit]
 epochs = 2
 batch_size = 8
@@ -103,6 +99,8 @@ def market(installed, tmp_path_factory):
 def finished(market, installed):
     """A run of `moola train` in a process that has the plug-in on its path."""
     words = ["train", "--bars", "bars.csv", "--spans", "spans.csv", "--config", "run.toml", "--run", "run"]
+    words += ["--data.feature-set", "example_candle", "--balancer.kind", "example_focus"]
+    words += ["--balancer.power", "0.5"]
     code = "import sys; from moola_train.recipes.cli import main; sys.exit(main())"
     path = os.pathsep.join([str(installed), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
