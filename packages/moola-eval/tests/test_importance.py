@@ -38,7 +38,7 @@ def by_both(x: np.ndarray) -> Spans:
 def test_a_used_group_is_worth_something_and_an_ignored_one_nothing():
     truth, mask = labelled()
     groups = {"told": (0, 1), "noise": (2, 3), "every": (0, 1, 2, 3)}
-    found = group_importance(by_both, features(mask), truth, groups=groups, seed=0, repeats=4, resamples=200)
+    found = group_importance(by_both, features(mask), truth, groups=groups, seed=0, repeats=7, resamples=200)
     assert found.score > 0.95
     by_name = {one.group: one for one in found.groups}
     assert by_name["told"].interval.low > 0

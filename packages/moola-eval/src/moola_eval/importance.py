@@ -198,8 +198,9 @@ class _Sums:
 
 def _drop(whole: _Sums, shuffled: Sequence[_Sums], weight: FloatArray) -> FloatArray:
     """Drops (B,) with blocks weighted by (B, G)."""
-    moved = [one.formula(weight @ one.table) for one in shuffled]
-    return np.asarray(whole.formula(weight @ whole.table) - np.mean(moved, axis=0))
+    kept = whole.formula(weight @ whole.table)
+    # Differences first: where nothing moves, their mean is 0 to the last bit.
+    return np.asarray(np.mean([kept - one.formula(weight @ one.table) for one in shuffled], axis=0))
 
 
 def _exchanged(whole: _Sums, shuffled: Sequence[_Sums], swap: IntArray) -> FloatArray:

@@ -30,7 +30,7 @@ def importance_chart(found: Importance) -> str:
         _name(plot, at, one.group)
         if not np.isnan(one.null[0] + one.null[1]):
             tip = f"chance: {number(one.null[0], 3)} to {number(one.null[1], 3)}"
-            plot.box(one.null[0], one.null[1], at + 0.1, at + 0.4, "plateau chance", tip=tip)
+            plot.box(one.null[0], one.null[1], at + 0.1, at + 0.4, "quiet-shade", tip=tip)
         tip = f"{one.group}: {number(one.drop, 3)}, {span(one.interval)}"
         plot.line([one.interval.low, one.interval.high], [at + 0.25] * 2, "pred", tip=tip)
         if not np.isnan(one.drop):
