@@ -227,7 +227,7 @@ def test_a_folder_of_runs_is_one_page(others: Path, capsys: pytest.CaptureFixtur
     ("arguments", "wanted"),
     [
         (["{run}", "--out", "{run}/no/page.html"], "out: want a file in an existing folder"),
-        (["{run}", "{run}", "--importance", "inner"], "importance: want one run"),
+        (["{run}", "{run}", "--importance", "inner"], "importance: want the folder of one run, got"),
         (["{empty}"], "first: want a folder with config.json, table.csv or finished runs"),
         (["{empty}/none"], "first: want the folder of a run, a sweep or several runs"),
         (["{unfinished}"], "want a finished run with decision.json"),

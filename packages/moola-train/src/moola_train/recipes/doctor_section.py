@@ -37,8 +37,8 @@ def doctor_section(folder: Path) -> Section:
     report = DoctorReport.load(path)
     parts: list[Words | Grid | Listing] = [
         Words(
-            text=f"{report.observations} looks, steps {report.first_step} to {report.last_step}; gradients "
-            f"at the {report.place}."
+            text=f"The last {report.observations} looks, steps {report.first_step} to {report.last_step}; "
+            f"gradients at the {report.place}."
         )
     ]
     if report.verdicts:

@@ -48,7 +48,8 @@ def report(
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise ValueError(f"out: want a file in an existing folder, got {out}")
     if importance is not None and (second is not None or not (first / CONFIG).is_file()):
-        raise ValueError("importance: want one run, got several")
+        got = first if second is None else f"{first} and {second}"
+        raise ValueError(f"importance: want the folder of one run, got {got}")
     if second is not None:
         made = _two(first, second)
     elif (first / CONFIG).is_file():
