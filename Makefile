@@ -20,7 +20,7 @@ slow: ## Run the slow tests
 extras: ## Check the large extras, each in an environment of its own: MLflow, W&B, Ray, Lightning, polars, beancount
 	.ci/large_extras
 cuda: ## Run the tests that need a GPU
-	uv run pytest -m cuda
+	uv run pytest -n 0 -m cuda
 schemas: ## Freeze the border schemas anew
 	uv run python tests/contracts/borders.py
 wheel: ## Build one wheel and test it alone: make wheel PACKAGE=moola-data [PYTHON=3.14] [RESOLUTION=lowest-direct]

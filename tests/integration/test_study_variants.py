@@ -196,7 +196,7 @@ def test_trials_of_two_kinds_run_in_one_study_and_tell_their_share_of_the_ceilin
 
 
 def test_a_networks_settings_for_a_trial_of_another_kind_are_refused() -> None:
-    with pytest.raises(ValueError, match="variant .trees"):
+    with pytest.raises(ValueError, match=r"variant .trees"):
         parse_study(MIXED.replace('run = { method = "tree" }', "run = { fit = { epochs = 1 } }"))
 
 
