@@ -22,7 +22,7 @@ from moola_train.recipes.deciding import inner_probability
 from moola_train.recipes.detector import Detector
 from moola_train.recipes.expansion import expansion_windows
 from moola_train.recipes.marks_table import marks_table
-from moola_train.recipes.run_config import read_config
+from moola_train.recipes.settings import read_run_settings
 
 K = 24
 CONFIG = f"""
@@ -380,7 +380,7 @@ def test_the_decision_says_what_causal_marks_lose(loaded):
 @pytest.mark.parametrize("mode", ["both", "causal"])
 def test_thresholds_are_chosen_on_what_a_file_of_the_inner_bars_would_be_marked_with(mode, loaded, trained):
     bars = read_bars(trained.parent / "bars.csv")
-    config = read_config(trained.parent / "run.toml")
+    config = read_run_settings(trained.parent / "run.toml")
     windows, _ = expansion_windows(bars, read_spans(trained.parent / "spans.csv", bars), config)
     inner = part(windows, "inner")
     found = inner_probability(loaded.model, windows.features, inner, bars, config.data, mode)

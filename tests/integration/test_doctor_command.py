@@ -11,12 +11,13 @@ from moola_train.recipes.commands import run
 from moola_train.recipes.doctor_command import examine
 from moola_train.recipes.doctor_watch import limits
 from moola_train.recipes.expansion import expansion_tasks, expansion_windows
-from moola_train.recipes.run_config import RunConfig, read_config
+from moola_train.recipes.run_config import RunConfig
 from moola_train.recipes.run_source import file_inputs
+from moola_train.recipes.settings import read_run_settings
 
 
 def config(market, **changes) -> RunConfig:
-    read = read_config(market / "quick.toml")
+    read = read_run_settings(market / "quick.toml")
     return RunConfig.model_validate({**read.model_dump(mode="json"), **changes})
 
 

@@ -12,8 +12,8 @@ from moola_train.recipes.commands import run
 from moola_train.recipes.expansion import expansion_windows
 from moola_train.recipes.experiment import experiment
 from moola_train.recipes.first_weights import first_weights
-from moola_train.recipes.run_config import read_config
 from moola_train.recipes.run_source import file_inputs
+from moola_train.recipes.settings import read_run_settings
 
 FAST = "[pretrain]\nepochs = 1\n"
 
@@ -55,7 +55,7 @@ def test_a_run_begins_with_the_encoder_and_says_so(encoder, quick, flags, tmp_pa
 
 def test_the_network_holds_the_encoder_before_the_first_step(encoder, quick, market):
     inputs = file_inputs(market / "bars.csv", market / "spans.csv")
-    config = read_config(quick)
+    config = read_run_settings(quick)
     windows, _ = expansion_windows(inputs.bars, inputs.spans, config)
     made = experiment(windows, config)
     drawn = {name: tensor.clone() for name, tensor in made.model.state_dict().items()}

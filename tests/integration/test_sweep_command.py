@@ -19,7 +19,8 @@ from moola_train.recipes.commands import run
 from moola_train.recipes.expansion import expansion_windows
 from moola_train.recipes.file_trial import file_trial
 from moola_train.recipes.overrides import nested, parse_choices, parse_setting
-from moola_train.recipes.run_config import RunConfig, read_config
+from moola_train.recipes.run_config import RunConfig
+from moola_train.recipes.settings import read_run_settings
 from moola_train.recipes.variants import variants
 from moola_train.recipes.walk_forward import period_config, walk
 from moola_train.schema import SweepRow
@@ -169,7 +170,7 @@ def test_periods_follow_each_other_and_test_all_times_after_the_first_share(mark
 def test_no_window_of_a_period_sees_beyond_its_part(market):
     bars = read_bars(market / "bars.csv")
     spans = read_spans(market / "spans.csv", bars)
-    config = read_config(market / "quick.toml")
+    config = read_run_settings(market / "quick.toml")
     for period in walk(bars, periods=2, first=0.5, inner=0.25, memory=None):
         used, labels = bars_between(bars, spans, begin=period.begin, end=period.end)
         windows, _ = expansion_windows(used, labels, period_config(config, period))

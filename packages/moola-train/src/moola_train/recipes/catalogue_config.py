@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -12,7 +10,6 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializeAsAny,
-    ValidationError,
     model_validator,
 )
 
@@ -181,24 +178,6 @@ class CatalogueConfig(_Section):
         if self.fit.groups or self.fit.clip_norm is not None:
             raise ValueError("fit: want neither groups nor clip_norm, which come from `clipping`, got one")
         return self
-
-
-def read_catalogue_config(path: Path) -> CatalogueConfig:
-    """Reads a TOML file; what it does not name keeps its default, those of `fit` included.
-
-    Raises:
-        FileNotFoundError: There is none.
-        ValueError: It is no TOML, or a key is unknown or its value refused; all of them are named.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"config: want a TOML file, got {path}, which is none")
-    try:
-        return catalogue_config(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"config: want TOML, got {path}: {error}") from error
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
-        raise ValueError(f"config: {path}: " + "; ".join(lines)) from error
 
 
 def catalogue_config(changes: dict[str, object]) -> CatalogueConfig:

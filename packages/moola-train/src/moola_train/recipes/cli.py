@@ -16,6 +16,7 @@ def main() -> None:
         )
         sys.exit(2)
     except KeyboardInterrupt:
+        print("moola: interrupted: nothing had been begun", file=sys.stderr)
         sys.exit(130)
     sys.exit(run(sys.argv[1:]))
 

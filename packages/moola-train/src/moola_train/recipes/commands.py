@@ -189,13 +189,14 @@ def run(arguments: Sequence[str]) -> int:
 
     Set MOOLA_TRACEBACK=1 to see where an error came from.
     """
-    keys: tuple[str, ...] = ()
+    table: type | None = None
     try:
         with terminable():
-            words, keys = _with_settings(arguments)
+            words, table = _with_settings(arguments)
             code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
             sys.stdout.flush()
     except CycloptsError as error:
+        keys = () if table is None else dotted_keys(table)
         print(f"moola: {command_line(error, keys=keys)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interruption:
@@ -213,24 +214,23 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _with_settings(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Turns ``--fit.epochs 5`` into ``--set fit.epochs=5``; also returns the keys that the command takes."""
+def _with_settings(arguments: Sequence[str]) -> tuple[list[str], type | None]:
+    """Turns ``--fit.epochs 5`` into ``--set fit.epochs=5``; also returns the configuration of the command."""
     words, settings = dotted_flags(arguments)
     chain, apps, _ = app.parse_commands(words)
     command = apps[-1].default_command
     takes = command is not None and "settings" in inspect.signature(command).parameters
     own_tables: dict[tuple[str, ...], type] = {("journal",): CatalogueConfig, ("fit",): OwnConfig}
     table = own_tables.get(chain[:1], RunConfig)
-    keys = dotted_keys(table) if takes else ()
     if not settings:
-        return words, keys
+        return words, table if takes else None
     if not takes:
         name, _, _ = settings[0].partition("=")
         called = " ".join(("moola", *chain))
         raise ValueError(f"--{name}: want none for `{called}`, which takes no keys of a configuration")
     end = words.index("--") if "--" in words else len(words)
     given = [word for setting in settings for word in ("--set", setting)]
-    return [*words[:end], *given, *words[end:]], keys
+    return [*words[:end], *given, *words[end:]], table
 
 
 def _evaluation(words: Sequence[str]) -> int:

@@ -30,10 +30,25 @@ Table = type[Any]
 """A class of pydantic's: a model, or a dataclass as the task losses are."""
 
 
+class Names(NamedTuple):
+    """Names that may stand at a place."""
+
+    own: tuple[str, ...]
+    group: str | None = None
+    """Entry points in which other packages offer more; asked only where it matters, for it takes a while."""
+
+    def all(self) -> tuple[str, ...]:
+        """Lists them."""
+        return (*self.own, *(_offered(self.group) if self.group else ()))
+
+
+FEATURES = Names(tuple(FEATURE_SETS), FEATURE_GROUP)
+
+
 class Kinds(NamedTuple):
     """The tables that a place takes, told apart by their ``kind``."""
 
-    names: tuple[str, ...]
+    names: Names
     table: Callable[[str], Table]
 
 
@@ -54,14 +69,14 @@ def _offered(group: str) -> tuple[str, ...]:
 
 def _chosen(tables: tuple[Table, ...]) -> Kinds:
     by_kind = {str(_fields(table)["kind"].default): table for table in tables}
-    return Kinds(tuple(by_kind), by_kind.__getitem__)
+    return Kinds(Names(tuple(by_kind)), by_kind.__getitem__)
 
 
 def _family(base: Table) -> Kinds | None:
     if base is BalancerConfig:
-        return Kinds((*losses.BUILT_IN, *_offered(losses.GROUP)), losses.balancer_class)
+        return Kinds(Names(tuple(losses.BUILT_IN), losses.GROUP), losses.balancer_class)
     if base is HeadConfig:
-        return Kinds((*models.BUILT_IN, *_offered(models.GROUP)), models.head_class)
+        return Kinds(Names(tuple(models.BUILT_IN), models.GROUP), models.head_class)
     if base is Schedule:
         return _chosen((Constant, Linear, WarmUp, OriginCliff))
     return None
@@ -122,7 +137,7 @@ def _below(spot: Place, name: str, above: tuple[Table, ...]) -> Iterator[str]:
         yield from _keys(spot.table, f"{name}.", above)
     elif spot.kinds is not None:
         yield name
-        for kind in spot.kinds.names:
+        for kind in spot.kinds.names.all():
             yield from _keys(spot.kinds.table(kind), f"{name}.", above)
     elif spot.inside is not None and spot.names is not None:
         for key in spot.names:
@@ -155,7 +170,7 @@ def _check(table: Table, values: Mapping[str, Any], where: str, root: Table) -> 
             meant = did_you_mean(name, own) or did_you_mean(name, every)
             raise ValueError(f"{name}: no such key{meant or '; `moola settings` lists them'}")
         if key == "feature_set" and isinstance(value, str):
-            _known(name, value, (*FEATURE_SETS, *_offered(FEATURE_GROUP)))
+            _known(name, value, FEATURES)
         _check_place(place(_fields(table)[key].annotation), value, name, root)
 
 
@@ -169,7 +184,7 @@ def _check_place(spot: Place, value: object, name: str, root: Table) -> None:
     elif spot.kinds is not None:
         if not isinstance(value.get("kind"), str):
             said = value.get("kind", "none")
-            raise ValueError(f"{name}.kind: want one of {', '.join(spot.kinds.names)}, got {said}")
+            raise ValueError(f"{name}.kind: want one of {', '.join(spot.kinds.names.all())}, got {said}")
         _known(f"{name}.kind", value["kind"], spot.kinds.names)
         _check(spot.kinds.table(value["kind"]), value, f"{name}.", root)
     elif spot.inside is not None:
@@ -180,8 +195,8 @@ def _check_place(spot: Place, value: object, name: str, root: Table) -> None:
             _check_place(place(spot.inside), inner, f"{name}.{key}", root)
 
 
-def _known(name: str, word: str, known: tuple[str, ...]) -> None:
-    if word not in known:
+def _known(name: str, word: str, names: Names) -> None:
+    if word not in names.own and word not in (known := names.all()):
         meant = did_you_mean(word, known)
         wanted = f"{len(known)} known ones" if meant and len(known) > MANY else ", ".join(known)
         raise ValueError(f"{name}: want one of {wanted}, got {word!r}{meant}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -13,7 +12,6 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializeAsAny,
-    ValidationError,
     model_validator,
 )
 
@@ -188,21 +186,3 @@ def recipe_values(name: str) -> dict[str, Any]:
     if name not in names:
         raise ValueError(f"recipe: want one of {', '.join(names)}, got {name!r}")
     return tomllib.loads(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8"))
-
-
-def read_config(path: Path) -> RunConfig:
-    """Reads a TOML file.
-
-    Raises:
-        FileNotFoundError: There is none.
-        ValueError: It is no TOML, or a key is unknown or its value refused; all of them are named.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"config: want a TOML file, got {path}, which is none")
-    try:
-        return RunConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"config: want TOML, got {path}: {error}") from error
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
-        raise ValueError(f"config: {path}: " + "; ".join(lines)) from error

@@ -6,6 +6,7 @@ number will do where a number is wanted.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
@@ -24,6 +25,15 @@ from moola_train.recipes.study import merged
 
 Config = TypeVar("Config", bound=BaseModel)
 Name = Callable[[str], str]
+_INNER = re.compile(r"(?:balancer|head) '[^']*': ([\w.]+): ([^;]*)")
+WORDS = {
+    "Input should be a valid dictionary": "want a table",
+    "Input should be a valid list": "want a list",
+    "Input should be a valid tuple": "want a list",
+    "Input should be ": "want ",
+    "Extra inputs are not permitted": "no such key",
+    "Field required": "want a value, got none",
+}
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text in quotes"}
 
 
@@ -127,22 +137,31 @@ def refusals(error: ValidationError, values: object, *, where: Name = str) -> li
     told = []
     for refused in error.errors():
         name = _name(refused["loc"], values)
-        words = _words(refused["type"], refused["msg"])
-        if refused["msg"].startswith("Input should be "):
-            found = refused["input"]
+        kind, words, found = refused["type"], refused["msg"].removeprefix("Value error, "), refused["input"]
+        inner = _INNER.fullmatch(words)
+        if inner is not None:  # the table of a kind tells its errors as text
+            name, words, found = f"{name}.{inner[1]}", inner[2], _at(found, inner[1])
+        words, plain = _words(kind, words), words.startswith("Input should be ")
+        if plain:
             known = [word.strip("'") for word in str(refused.get("ctx", {}).get("expected", "")).split()]
             words += f", got {found!r}{did_you_mean(found, known) if isinstance(found, str) else ''}"
         told.append(f"{where(name)}: {words}" if name else words)
     return told
 
 
+def _at(values: object, name: str) -> object:
+    for part in name.split("."):
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values
+
+
 def _words(kind: str, message: str) -> str:
     for begin, wanted in {"int_": int, "float_": float, "bool_": bool, "string_": str}.items():
         if kind.startswith(begin):
             return f"want {KINDS[wanted]}"
-    said = message.removeprefix("Value error, ").replace("Input should be ", "want ")
-    said = said.replace("Extra inputs are not permitted", "no such key")
-    return said.replace("Field required", "want a value, got none")
+    for said, meant in WORDS.items():
+        message = message.replace(said, meant)
+    return message
 
 
 def _name(place: Sequence[int | str], values: object) -> str:

@@ -38,6 +38,8 @@ def study(
 
     Interrupted, it goes on where it stopped when called again.
 
+    Examples: moola study list; moola study stall --quick; moola study all --workers 4
+
     Args:
         name: A study, or all that do not stand alone. `moola study list` lists them.
         quick: One seed, smaller data, no verdict.
