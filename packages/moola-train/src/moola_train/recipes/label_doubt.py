@@ -137,9 +137,9 @@ def _missing(
             break
         here = (first <= peak) & (last >= peak)
         # Between two equal counts the exact probability decides.
-        seen = (count[peak] + min(float(probability[peak]), 1.0) - 0.5) / sets
+        seen = (count[peak] + float(probability[peak])) / (sets + 1)
         better = int(np.median(first[here])), int(np.median(last[here]))
-        odds = _log_odds(float(np.clip(seen, 0.5 / sets, 1 - 0.5 / sets)))
+        odds = _log_odds(min(seen, 1 - 1e-6))
         found.append(Doubt("missing", odds, None, better))
         # A set says one thing of a place, if with two spans.
         touched = (first <= better[1]) & (last >= better[0])
