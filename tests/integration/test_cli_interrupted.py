@@ -38,7 +38,8 @@ def train(market: Path, flags: list[str], tmp_path: Path) -> list[str]:
     return ["train", *flags, "--config", str(market / "quick.toml"), "--run", str(tmp_path / "run")]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+# Slow: the same by Ctrl-C, of which test_commands sees the exit code.
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_an_interrupted_training_says_how_to_go_on_and_ends_as_the_straight_one(
     how: signal.Signals,
     train: list[str],

@@ -172,16 +172,3 @@ def test_settings_lists_what_a_run_would_take(capsys: pytest.CaptureFixture[str]
     assert set(told) == set(values(read_run_settings(Path("jade-best"))))
     assert run(["journal", "settings", "decoding.beam", "--decoding.beam", "2"]) == 0
     assert capsys.readouterr().out == "decoding.beam = 2\n"
-
-
-def test_a_training_takes_them(market: Path, flags: list[str], tmp_path: Path) -> None:
-    words = ["--config", str(market / "quick.toml"), "--run", str(tmp_path / "run")]
-    more = ["--fit.epochs", "1", "--balancer.kind", "static", "--set", "evaluation.resamples=10"]
-    assert run(["train", *flags, *words, *more]) == 0
-    made = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (made["fit"]["epochs"], made["balancer"]["kind"], made["evaluation"]["resamples"]) == (
-        1,
-        "static",
-        10,
-    )
-    assert made["model"]["hidden"] == 8

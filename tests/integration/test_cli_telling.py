@@ -68,6 +68,8 @@ def test_a_training_told_as_json_is_one_object_and_quiet_when_piped(
     assert json.loads(said.out)["run"] == str(tmp_path / "run")
     assert json.loads(said.out)["report"] == json.loads((tmp_path / "run" / "report.json").read_text())
     assert said.err == ""
+    made = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (made["fit"]["epochs"], made["model"]["hidden"]) == (1, 8)  # the flag's, and the file's
     (tmp_path / "run" / "decision.json").unlink()
     assert run(["resume", str(tmp_path / "run"), "--json"]) == 0
     assert json.loads(capfd.readouterr().out) == json.loads(said.out)
