@@ -28,8 +28,8 @@ def reported_numbers(
 
     Returns:
         ``test/NAME``, ``null/NAME``, ``skill/NAME``, ``ceiling/NAME`` and, of it, ``share/NAME`` of every
-        metric, bars being those of the decided spans; ``tuned_bar_f1`` is of bars judged alone at `bar_threshold`, ``half_bar_f1`` at one
-        half, as the first system looked at them.
+        metric, bars being those of the decided spans; ``tuned_bar_f1`` is of bars judged alone at
+        `bar_threshold`, ``half_bar_f1`` at one half, as the first system looked at them.
     """
     test = part(drawn.windows, "test")
     report = evaluate(
