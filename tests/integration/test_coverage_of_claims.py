@@ -63,7 +63,8 @@ def test_the_page_of_claims_tells_verdicts_line_by_line(tmp_path: Path) -> None:
     assert "who knows" not in text
     assert f"| [{first.id}](stall.md) | {first.where} |" in text
     assert f"[{first.id}](stall.md) refuted" in text
-    assert "[stall.4](stall.md) not run" in text
+    assert "stall.4 not run" in text
+    assert "[stall.4]" not in text  # its page may not be there
     assert len(coverage_table({})) == len(coverage()) + 2
 
 

@@ -349,9 +349,9 @@ def test_work_of_other_bars_or_damaged_work_is_refused(loaded, tmp_path):
     bars = several()
     loaded.mark(bars, work=tmp_path / "work")
     other = bars.model_copy(update={"close": bars.close * 1.0000001})
-    with pytest.raises(ValueError, match="work: want that of the same bars"):
+    with pytest.raises(ValueError, match="work: want what is done of the same bars"):
         loaded.mark(other, work=tmp_path / "work")
-    with pytest.raises(ValueError, match="work: want that of the same bars"):
+    with pytest.raises(ValueError, match="work: want what is done of the same bars"):
         loaded.mark_causal(bars, work=tmp_path / "work")
     chunk = next((tmp_path / "work").glob("chunk-*"))
     chunk.write_bytes(chunk.read_bytes()[:-9])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import JsonValue
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
@@ -17,25 +16,11 @@ from moola_data.windows import gather
 from moola_eval.schema import Truth
 from moola_eval.threshold import choose_threshold
 from moola_train.recipes.answers import Answers
-from moola_train.recipes.run_config import DataSection
+from moola_train.recipes.proxy_rules import Rules
 from moola_train.recipes.study_data import SOURCES, Material, material
 from moola_train.recipes.trial_numbers import reported_numbers
 
 Float = npt.NDArray[np.float32]
-
-
-class Rules(BaseModel):
-    """Which rule, and what it may look at."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Literal["grid", "tree", "boosting"]
-    """"grid": the best of 27 formulas by correlation on the training windows. "tree" and "boosting" classify
-    bars by their features and those of bars before."""
-    data: DataSection = DataSection()
-    lags: tuple[int, ...] = (0, 1, 2, 3, 5, 8, 13)
-    depth: Annotated[int, Field(ge=1)] = 5
-    """Of the single tree."""
 
 
 def proxy_trial(

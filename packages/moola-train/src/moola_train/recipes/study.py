@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from moola_train.recipes.argument_names import Argument
 from moola_train.recipes.journal_source import JOURNAL_SOURCES
 from moola_train.recipes.journal_trial import JournalRun
+from moola_train.recipes.proxy_rules import Rules
 from moola_train.recipes.run_config import RunConfig, recipe_values
 from moola_train.recipes.study_data import SOURCES
 
@@ -160,6 +161,8 @@ class Study(_Section):
                         SOURCES.validate_python(job["source"])
                     if function == "trial":
                         RunConfig.model_validate(job["run"])
+                    elif function == "proxy_trial":
+                        Rules.model_validate(job["run"])
                     elif function == "argument_trial":
                         Argument.model_validate(job["run"])
                 except ValidationError as error:

@@ -78,7 +78,9 @@ def coverage_table(verdicts: Mapping[str, str]) -> list[str]:
     table = ["| line | about | decided by |", "|---|---|---|"]
     for line in coverage():
         said = [
-            f"[{claim}]({claim.partition('.')[0]}.md) {verdicts.get(claim, 'not run')}"
+            f"[{claim}]({claim.partition('.')[0]}.md) {verdicts[claim]}"
+            if claim in verdicts
+            else f"{claim} not run"
             for claim in line.claims
         ]
         if line.untestable:
