@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from moola_data.schema import Bars, Spans
-from moola_train.recipes.marks_table import ENDINGS
 
 Int = npt.NDArray[np.int64]
 
@@ -62,32 +58,6 @@ def whole_windows(first: Int, spans: Spans, bars: Bars, *, length: int) -> tuple
             kept.append((number, low, high))
     which, low_bars, high_bars = np.array(kept, np.int64).reshape(-1, 3).T
     return which, low_bars, high_bars
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Writes a table in one step.
-
-    Args:
-        path: CSV or Parquet.
-        table: The rows.
-
-    Raises:
-        ValueError: The name ends neither on ``.csv`` nor on ``.parquet``.
-    """
-    if path.suffix not in ENDINGS:
-        raise ValueError(f"out: want a .csv or .parquet file, got {path.name!r}")
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as file:
-            if path.suffix == ".csv":
-                table.to_csv(file, index=False, lineterminator="\n")
-            else:
-                table.to_parquet(file, index=False)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _times(numbers: pd.Series, bars: Bars) -> pd.Series:

@@ -20,14 +20,14 @@ from moola_train.recipes.label_disagreement import PLACES, disagreement, looked_
 from moola_train.recipes.label_queue import next_windows
 from moola_train.recipes.label_ranking import Work
 from moola_train.recipes.label_review import doubtful_labels
-from moola_train.recipes.label_tables import in_times, whole_windows, write_table
+from moola_train.recipes.label_tables import in_times, whole_windows
 from moola_train.recipes.label_tasks import write_window_tasks
 from moola_train.recipes.learning_curve import Worth, worth_of_more
-from moola_train.recipes.marks_table import ENDINGS
 from moola_train.recipes.predict_command import WindowBar
 from moola_train.recipes.run_config import RunConfig
 from moola_train.recipes.run_source import RunInputs, file_inputs, stored_run
 from moola_train.recipes.settings import read_run_settings
+from moola_train.recipes.table_file import ENDINGS, write_table
 from moola_train.recipes.telling import answer, tell
 
 SHOWN = 10

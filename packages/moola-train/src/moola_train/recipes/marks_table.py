@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -14,8 +13,8 @@ from moola_data.label_studio_tasks import write_label_studio
 from moola_data.schema import Bars, Spans
 from moola_data.spans_file import spans_table
 from moola_train.recipes.marking import Marks
+from moola_train.recipes.table_file import ENDINGS, write_table
 
-ENDINGS = (".csv", ".parquet")
 Columns = Literal["spans", "all"]
 
 
@@ -71,18 +70,7 @@ def write_marks(path: Path, marks: Marks, bars: Bars, *, columns: Columns = "spa
         table = marks_table(marks, bars)
     else:
         table = spans_table(marks.spans, bars, times="time").assign(score=_sure(marks))
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as file:
-            if path.suffix == ".csv":
-                table.to_csv(file, index=False, lineterminator="\n")
-            else:
-                table.to_parquet(file, index=False)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_table(path, table)
 
 
 def write_tasks(folder: Path, marks: Marks, bars: Bars) -> int:

@@ -18,8 +18,9 @@ from moola_train.recipes.covering import Mode
 from moola_train.recipes.decision import Marking
 from moola_train.recipes.detector import Detector
 from moola_train.recipes.flags import Json
-from moola_train.recipes.marks_table import ENDINGS, write_marks, write_tasks
+from moola_train.recipes.marks_table import write_marks, write_tasks
 from moola_train.recipes.provenance import write_json
+from moola_train.recipes.table_file import ENDINGS
 from moola_train.recipes.telling import answer, tell
 
 
