@@ -36,9 +36,9 @@ def environment(requires: list[str]) -> Path:
 class Side:
     """A process that prepares once and then runs once per request."""
 
-    def __init__(self, name: str, python: Path, script: str) -> None:
+    def __init__(self, name: str, python: Path, script: str, variables: dict[str, str]) -> None:
         self.name = name
-        env = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", **variables}
         command = [str(python), str(HERE / "side.py"), str(HERE / "sides" / script)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
@@ -62,9 +62,9 @@ class Side:
 
 
 def run(claim: dict, rounds: int, seed: int) -> dict:
-    sides = [Side(s["name"], environment(s["requires"]), s["script"]) for s in claim["side"]]
-    first = claim["side"][0]
-    sides.insert(1, Side(f"{first['name']} (A/A)", environment(first["requires"]), first["script"]))
+    first, variables = claim["side"][0], claim.get("environment", {})
+    asked = [first, {**first, "name": f"{first['name']} (A/A)"}, *claim["side"][1:]]
+    sides = [Side(s["name"], environment(s["requires"]), s["script"], variables) for s in asked]
     times: dict[str, list[float]] = {side.name: [] for side in sides}
     peak: dict[str, float] = {}
     order = random.Random(seed)

@@ -110,6 +110,9 @@ class FitConfig(BaseModel):
     threads: Count | None = 1
     """Threads of torch inside the run; None leaves the process's setting. A small recurrent model is fastest
     with one, and several seeds are best run as several processes."""
+    keep_heap: bool = True
+    """On the CPU, keep freed memory in the process; see `moola_train.heap.keep_heap`. It is the process's
+    setting and stays after the run."""
     precision: Precision = "fp32"
     """``tf32`` is for CUDA. ``bf16`` and ``fp16`` run the model's forward in 16 bits; the losses get
     float32, and fp16 scales the losses so that small gradients survive."""

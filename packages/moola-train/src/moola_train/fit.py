@@ -16,6 +16,7 @@ from moola_train.data_check import check_data, split_rows
 from moola_train.determinism import deterministic_mode
 from moola_train.device import choose_device, thread_limit
 from moola_train.feed import place
+from moola_train.heap import keep_heap
 from moola_train.interruption import Interruption
 from moola_train.plain_sum import PlainSum
 from moola_train.precision import matmul_precision
@@ -91,6 +92,8 @@ def fit(
         raise ValueError(f"selection: want `select` to measure {config.selection!r}, got none")
     if resume and folder is None:
         raise ValueError("resume: want the folder of the run, got None")
+    if config.keep_heap and device.type == "cpu":
+        keep_heap()
     with ExitStack() as stack:
         stack.enter_context(thread_limit(config.threads))
         stack.enter_context(matmul_precision(config.precision))

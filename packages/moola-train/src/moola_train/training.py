@@ -37,6 +37,7 @@ MAY_CHANGE = frozenset(
         "checkpoint_every",
         "keep_every",
         "threads",
+        "keep_heap",
         "restore",
         "device",
         "residency",

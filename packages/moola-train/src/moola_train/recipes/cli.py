@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from moola_train.heap import keep_heap
+
 
 def main() -> None:
     """Runs the command and exits: 0 good, 1 a gate of `evaluate` missed, 2 bad input, 130 interrupted."""
@@ -18,6 +20,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("moola: interrupted: nothing had been begun", file=sys.stderr)
         sys.exit(130)
+    keep_heap()
     sys.exit(run(sys.argv[1:]))
 
 

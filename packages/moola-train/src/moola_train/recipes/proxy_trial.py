@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from moola_data.five_bar_move import five_bar_move
 from moola_data.proxies import GRID, proxy_terms
 from moola_data.window_subset import part
 from moola_data.windows import gather
@@ -41,6 +42,9 @@ def proxy_trial(
     extra: dict[str, JsonValue] = {}
     if rules.method == "grid":
         values, extra = _grid(drawn)
+    elif rules.method == "move":
+        moves = [np.nan_to_num(five_bar_move(bars)) for bars in drawn.bars]
+        values = _seen(drawn, [move / (1 + move) for move in moves])  # a score in [0, 1], in the same order
     else:
         values = _trees(drawn, rules, seed)
     windows, split = drawn.windows, drawn.windows.split
@@ -60,8 +64,7 @@ def _grid(drawn: Material) -> tuple[Float, dict[str, JsonValue]]:
     best, chosen = -np.inf, np.zeros(inside.shape, np.float32)
     reported = 0.0
     for formula in GRID:
-        scores = np.concatenate([formula.score(one, undefined="zero") for one in terms])
-        seen = gather(scores[:, None].astype(np.float32), windows.starts, length=windows.length)[..., 0]
+        seen = _seen(drawn, [formula.score(one, undefined="zero") for one in terms])
         train = correlation(seen[split == 0], inside[split == 0])
         if train > best:
             best, chosen, reported = train, seen, correlation(seen[split == 2], inside[split == 2])
@@ -73,6 +76,13 @@ def correlation(scores: npt.NDArray[np.floating], marks: npt.NDArray[np.floating
     if scores.std() == 0 or marks.std() == 0:
         return 0.0
     return float(np.corrcoef(scores.ravel(), marks.ravel())[0, 1])
+
+
+def _seen(drawn: Material, scores: list[npt.NDArray[np.float64]]) -> Float:
+    """Gives every window the scores of its bars."""
+    column = np.concatenate(scores)[:, None].astype(np.float32)
+    seen: Float = gather(column, drawn.windows.starts, length=drawn.windows.length)[..., 0]
+    return seen
 
 
 def _trees(drawn: Material, rules: Rules, seed: int) -> Float:

@@ -1,6 +1,7 @@
 """The data of a study: a draw to train and choose on, and fresh windows that nothing was chosen on.
 
-In every set part 0 is trained on, part 1 is what choices may see, part 2 is reported.
+In every set part 0 is trained on, part 1 is what choices may see, part 2 is reported. Drawn data have an
+exact ceiling; those of `moola_train.recipes.study_real` have none.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from moola_data.window_set import build_window_set
 from moola_data.window_split import WindowSplit
 from moola_data.window_subset import select
 from moola_train.recipes.run_config import DataSection
+from moola_train.recipes.study_real import FuturesSource, StocksSource, real_windows
 
 Count = Annotated[int, Field(ge=1)]
 FRESH, FREE = 1_000_000, 2_000_000
@@ -74,8 +76,9 @@ class BenchmarkSource(_Source):
     """Who labelled the first draw; the fresh windows are scored against the truth."""
 
 
-Source = Annotated[OneExpansionSource | BenchmarkSource, Field(discriminator="kind")]
-SOURCES: TypeAdapter[OneExpansionSource | BenchmarkSource] = TypeAdapter(Source)
+DrawnSource = OneExpansionSource | BenchmarkSource
+AnySource = DrawnSource | StocksSource | FuturesSource
+SOURCES: TypeAdapter[AnySource] = TypeAdapter(Annotated[AnySource, Field(discriminator="kind")])
 """Reads a source from JSON."""
 
 
@@ -94,13 +97,13 @@ class Material(NamedTuple):
     """What a trial trains on."""
 
     windows: WindowSet
-    bar_ceiling: float
-    """Best expected bar F1 on the fresh windows."""
-    span_ceiling: float
+    bar_ceiling: float | None
+    """Best expected bar F1 on the fresh windows, where it is known."""
+    span_ceiling: float | None
     leaked: int
     """Inner windows that share bars with training windows."""
-    bars: tuple[Bars, Bars]
-    """Of the first and of the fresh draw; without mirror images the features' rows are these bars."""
+    bars: tuple[Bars, ...]
+    """Of the first and of the fresh draw, or one real market's; without mirror images the features' rows."""
     unlabelled: Unlabelled | None = None
     """More bars of the same world, if the source has any."""
 
@@ -113,8 +116,8 @@ class _Draw(NamedTuple):
     ceiling: Ceiling
 
 
-def material(source: OneExpansionSource | BenchmarkSource, section: DataSection, *, seed: int) -> Material:
-    """Draws the data of one trial.
+def material(source: AnySource, section: DataSection, *, seed: int) -> Material:
+    """Draws the data of one trial, or cuts those of a real market, which no seed changes.
 
     Args:
         source: What kind of it.
@@ -128,6 +131,10 @@ def material(source: OneExpansionSource | BenchmarkSource, section: DataSection,
     >>> np.bincount(drawn.windows.split).tolist()
     [8, 2, 5]
     """
+    if isinstance(source, StocksSource | FuturesSource):
+        real = real_windows(source, section)
+        windows = with_mirrored(real.windows) if section.mirror else real.windows
+        return Material(windows, bar_ceiling=None, span_ceiling=None, leaked=0, bars=(real.bars,))
     known, fresh = _draws(source, section.length, seed)
     chance = np.random.default_rng([seed, 1])
     if isinstance(source, OneExpansionSource) and source.slide is not None:
@@ -158,7 +165,7 @@ def material(source: OneExpansionSource | BenchmarkSource, section: DataSection,
     )
 
 
-def _draws(source: OneExpansionSource | BenchmarkSource, length: int, seed: int) -> tuple[_Draw, _Draw]:
+def _draws(source: DrawnSource, length: int, seed: int) -> tuple[_Draw, _Draw]:
     if isinstance(source, OneExpansionSource):
         ones = (
             one_expansion(n, seed=drawn, copies=copies, length=length, snr=source.snr, signal=source.signal)
@@ -191,9 +198,7 @@ def _slid(draw: _Draw, *, every: int, length: int) -> _Draw:
     return draw._replace(starts=starts[kept], group=np.repeat(draw.group, len(offsets))[kept])
 
 
-def _unlabelled(
-    source: OneExpansionSource | BenchmarkSource, section: DataSection, *, seed: int
-) -> Unlabelled | None:
+def _unlabelled(source: DrawnSource, section: DataSection, *, seed: int) -> Unlabelled | None:
     if not source.unlabelled:
         return None
     if isinstance(source, OneExpansionSource):
@@ -224,7 +229,7 @@ def _jittered(windows: WindowSet, sigma: float, chance: np.random.Generator) -> 
 
 
 def _parts(
-    source: OneExpansionSource | BenchmarkSource,
+    source: DrawnSource,
     starts: npt.NDArray[np.int64],
     group: npt.NDArray[np.int64],
     *,
@@ -252,7 +257,7 @@ def _windows(
     starts: npt.NDArray[np.int64],
     group: npt.NDArray[np.int64],
     split: npt.NDArray[np.int8],
-    source: OneExpansionSource | BenchmarkSource,
+    source: DrawnSource,
     section: DataSection,
     chance: np.random.Generator,
 ) -> WindowSet:

@@ -32,6 +32,7 @@ def reported_numbers(
         `bar_threshold`, ``half_bar_f1`` at one half, as the first system looked at them.
     """
     test = part(drawn.windows, "test")
+    known = {"span_f1": drawn.span_ceiling, "bar_f1": drawn.bar_ceiling}
     report = evaluate(
         EvalInput(
             prediction=Prediction.model_validate(
@@ -41,7 +42,7 @@ def reported_numbers(
         ),
         seed=seed,
         train_truth=Truth.model_validate(part(drawn.windows, "train")),
-        ceiling={"span_f1": drawn.span_ceiling, "bar_f1": drawn.bar_ceiling},
+        ceiling={name: value for name, value in known.items() if value is not None},
         resamples=0,  # the interval of a study is over its seeds, each with fresh windows
     )
     numbers: dict[str, JsonValue] = {"positive_share": report.data.positive_rate}
