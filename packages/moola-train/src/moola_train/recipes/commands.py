@@ -96,7 +96,8 @@ def demo(
         json: Tell the result as JSON.
     """
     chosen = read_run_settings(config, settings)
-    return _run(demo_inputs(trackers=_known(tracker), pretrained=pretrained), chosen, run, json=json)
+    inputs = demo_inputs(types=chosen.data.types, trackers=_known(tracker), pretrained=pretrained)
+    return _run(inputs, chosen, run, json=json)
 
 
 @app.command
@@ -118,6 +119,8 @@ def train(
     Examples: moola train --bars bars.csv --spans spans.csv --config run.toml;
     moola train --bars bars.csv --spans spans.csv --config jade-best --fit.epochs 20 --run runs/mine
 
+    Types of other names than consolidation and retracement are listed in the configuration: data.types.
+
     Args:
         bars: CSV or Parquet with time, open, high, low, close, and symbol if there are several.
         spans: CSV or Parquet with start, end (both included: bar numbers or times), and type, symbol, weight.
@@ -129,7 +132,9 @@ def train(
         json: Tell the result as JSON.
     """
     chosen = read_run_settings(config, settings)
-    inputs = file_inputs(bars, spans, trackers=_known(tracker), pretrained=pretrained)
+    inputs = file_inputs(
+        bars, spans, types=chosen.data.types, trackers=_known(tracker), pretrained=pretrained
+    )
     return _run(inputs, chosen, run, json=json)
 
 

@@ -60,8 +60,12 @@ def doctor(
     elif (bars is None) != (spans is None):
         raise ValueError(f"spans: want bars and spans together, got bars {bars} and spans {spans}")
     else:
-        inputs = demo_inputs() if bars is None or spans is None else file_inputs(bars, spans)
         chosen = read_run_settings(config, settings)
+        types = chosen.data.types
+        if bars is None or spans is None:
+            inputs = demo_inputs(types=types)
+        else:
+            inputs = file_inputs(bars, spans, types=types)
     report = examine(inputs, chosen, steps=steps)
     if report.observations < steps:
         tell(f"the run has {report.observations} steps of the {steps} that were asked for")

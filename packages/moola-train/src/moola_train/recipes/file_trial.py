@@ -52,14 +52,14 @@ def file_trial(
     Raises:
         ValueError: Files or configuration are not sound, or the files have changed.
     """
-    inputs = file_inputs(Path(bars), Path(spans))
+    config = seeded(RunConfig.model_validate(run), seed)
+    inputs = file_inputs(Path(bars), Path(spans), types=config.data.types)
     for what, wanted, got in (
         ("bars", bars_fingerprint, inputs.source.bars_fingerprint),
         ("spans", spans_fingerprint, inputs.source.spans_fingerprint),
     ):
         if wanted != got:
             raise ValueError(f"{what}: want those the job was listed for ({wanted[:12]}…), got {got[:12]}…")
-    config = seeded(RunConfig.model_validate(run), seed)
     used, labels = bars_between(inputs.bars, inputs.spans, begin=begin, end=end)
     windows, purged = expansion_windows(used, labels, config)
     made = experiment(windows, config)

@@ -29,6 +29,7 @@ from moola_train.recipes.run_source import RunInputs, file_inputs, stored_run
 from moola_train.recipes.settings import read_run_settings
 from moola_train.recipes.table_file import ENDINGS, write_table
 from moola_train.recipes.telling import answer, tell
+from moola_train.recipes.type_names import type_names
 
 SHOWN = 10
 """Rows that are printed; the files hold all."""
@@ -94,7 +95,10 @@ def next_(
         gap=None if gap is None else datetime.timedelta(minutes=gap),
         segment_column=list(segment) or None,
     )
-    known = None if labelled is None else looked_at(read_spans(labelled, checked, annotator="*"), checked)
+    known = None
+    if labelled is not None:
+        types = detector.decision.type_names
+        known = looked_at(read_spans(labelled, checked, types=types, annotator="*"), checked)
     with WindowBar() as told:
         queue = next_windows(
             detector,
@@ -191,7 +195,8 @@ def doubt(
     elif bars is None or spans is None:
         raise ValueError(f"spans: want a run, or bars and spans, got bars {bars} and spans {spans}")
     else:
-        inputs, chosen = file_inputs(bars, spans), read_run_settings(config, settings)
+        chosen = read_run_settings(config, settings)
+        inputs = file_inputs(bars, spans, types=chosen.data.types)
     table = doubtful_labels(
         inputs.bars, inputs.spans, chosen, folds=folds, samples=samples, seed=seed, told=_folds_told
     )
@@ -226,6 +231,7 @@ def compare(
     """List where two people marked the same bars differently, the greatest difference first.
 
     Compared are the bars that both looked at: in each symbol from the later first span to the earlier last.
+    Types may have any names: a misspelt one is a difference.
 
     Examples: moola labels compare ann.csv bob.csv --bars bars.csv --out differences.csv;
     moola labels compare both.csv --bars bars.csv --out differences.csv
@@ -294,11 +300,12 @@ def _doubt_tasks(folder: Path, table: pd.DataFrame, inputs: RunInputs, *, length
 
 
 def _two(first: Path, second: Path | None, bars: Bars) -> tuple[Spans, Spans]:
+    types = type_names(first, *([] if second is None else [second]))
     if second is not None:
-        one, two = read_spans(first, bars), read_spans(second, bars)
+        one, two = (read_spans(file, bars, types=types) for file in (first, second))
         named = one.annotator != two.annotator
         return (one, two) if named else _called(one, two, first, second)
-    everybody = read_annotators(first, bars)
+    everybody = read_annotators(first, bars, types=types)
     if len(everybody) != 2:
         raise ValueError(f"first: want the spans of two annotators in {first}, got {list(everybody)}")
     one, two = everybody.values()

@@ -12,9 +12,11 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializeAsAny,
+    field_validator,
     model_validator,
 )
 
+from moola_data.spans_file import TYPES
 from moola_losses.balancer import BalancerConfig
 from moola_losses.bar_bce import BarBCE
 from moola_losses.cross_entropy import CrossEntropy
@@ -64,6 +66,20 @@ class DataSection(_Section):
     """Soft marks the bars beside a span by a quarter."""
     mirror: bool = False
     """Train on the mirror image of every training window too: prices upside down, an exact symmetry."""
+    types: tuple[str, ...] = TYPES
+    """What the column ``type`` of the spans file may say, in the order of the classes: two names or more."""
+
+    @field_validator("types")
+    @classmethod
+    def _types_are_names(cls, types: tuple[str, ...]) -> tuple[str, ...]:
+        for i, name in enumerate(types):
+            if not name or name != name.strip() or not name.isprintable():
+                raise ValueError(f"want printable names without outer spaces, got {name!r}")
+            if name in types[:i]:
+                raise ValueError(f"want every name once, got {name!r} twice")
+        if len(types) < 2:
+            raise ValueError(f"want two names or more, to be told apart, got {list(types)}")
+        return types
 
 
 class ModelSection(_Section):

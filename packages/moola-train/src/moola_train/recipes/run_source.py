@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -13,7 +14,7 @@ from moola_data.card import dataset_card
 from moola_data.expansion_rule import label_expansions
 from moola_data.sample import load_sample
 from moola_data.schema import Bars, Spans
-from moola_data.spans_file import read_spans
+from moola_data.spans_file import TYPES, read_spans
 from moola_train.recipes.provenance import write_json
 from moola_train.recipes.run_config import RunConfig
 
@@ -58,10 +59,21 @@ class StoredRun(NamedTuple):
     config: RunConfig
 
 
-def demo_inputs(*, trackers: tuple[str, ...] = (), pretrained: Path | None = None) -> RunInputs:
-    """The embedded daily bars, labelled by a rule."""
+def demo_inputs(
+    *, types: Sequence[str] = TYPES, trackers: tuple[str, ...] = (), pretrained: Path | None = None
+) -> RunInputs:
+    """The embedded daily bars, labelled by a rule.
+
+    Raises:
+        ValueError: Other types are wanted than the rule gives.
+    """
     bars = load_sample()
     spans = label_expansions(bars)
+    if tuple(types) != spans.type_names:
+        raise ValueError(
+            f"data.types: want {list(spans.type_names)} for the demo's bars, which a rule labels, got "
+            f"{list(types)}"
+        )
     notes = (
         "A rule labelled these bars, not a person: directional runs found with knowledge of later bars "
         f"(`{spans.annotator}`). A perfect prediction is possible, so the ceiling is 1.",
@@ -79,9 +91,21 @@ def demo_inputs(*, trackers: tuple[str, ...] = (), pretrained: Path | None = Non
 
 
 def file_inputs(
-    bars: Path, spans: Path, *, trackers: tuple[str, ...] = (), pretrained: Path | None = None
+    bars: Path,
+    spans: Path,
+    *,
+    types: Sequence[str] = TYPES,
+    trackers: tuple[str, ...] = (),
+    pretrained: Path | None = None,
 ) -> RunInputs:
     """Reads two files.
+
+    Args:
+        bars: CSV or Parquet.
+        spans: CSV or Parquet.
+        types: What its column ``type`` may say, in the order of the classes: a run's ``data.types``.
+        trackers: Of the run.
+        pretrained: Folder whose encoder the run begins with.
 
     Raises:
         FileNotFoundError: One is missing.
@@ -89,9 +113,11 @@ def file_inputs(
     """
     checked = read_bars(bars)
     try:
-        labels = read_spans(spans, checked)
+        labels = read_spans(spans, checked, types=types)
     except ValueError as error:
-        raise ValueError(f"spans: {spans.name}: {str(error).removeprefix('spans: ')}") from error
+        said = str(error).removeprefix("spans: ")
+        own = "; set data.types to names of your own" if said.startswith("type: ") else ""
+        raise ValueError(f"spans: {spans.name}: {said}{own}") from error
     notes = (f"Bars: {bars.name}; spans: {spans.name}, annotator {labels.annotator or 'not named'}.",)
     source = RunSource(
         kind="files",
@@ -141,7 +167,7 @@ def stored_run(folder: Path) -> StoredRun:
     else:
         if source.bars is None or source.spans is None:
             raise ValueError(f"run: want the paths of bars and spans in {folder / NAME}, got none")
-        bars, spans, _ = file_inputs(Path(source.bars), Path(source.spans))
+        bars, spans, _ = file_inputs(Path(source.bars), Path(source.spans), types=config.data.types)
     now = fingerprints(bars, spans)
     for what, wanted, where in (
         ("bars", source.bars_fingerprint, source.bars),

@@ -54,6 +54,9 @@ def sweep(
     if not seeds or len(dict.fromkeys(seeds)) < len(seeds):
         raise ValueError(f"seeds: want different numbers, got {list(seeds)}")
     chosen = variants(read_run_settings(config, settings), settings, grid)
-    source = file_inputs(bars, spans).source
+    types = list(dict.fromkeys(made.data.types for _, made in chosen))
+    if len(types) > 1:
+        raise ValueError(f"grid: want the same data.types in every job, got {len(types)} lists of them")
+    source = file_inputs(bars, spans, types=types[0]).source
     jobs = [FileJob({**labels, "seed": seed}, made, seed) for labels, made in chosen for seed in seeds]
     return 1 if work_off(jobs, source, out, workers=workers, engine=engine, json=json) else 0

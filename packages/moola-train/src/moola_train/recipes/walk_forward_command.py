@@ -61,7 +61,7 @@ def walk_forward(
         json: Tell the result as JSON.
     """
     chosen = read_run_settings(config, settings)
-    inputs = file_inputs(bars, spans)
+    inputs = file_inputs(bars, spans, types=chosen.data.types)
     planned = walk(inputs.bars, periods=periods, first=first, inner=inner, memory=memory)
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds: want different numbers, got {list(seeds)}")
