@@ -48,6 +48,7 @@ def report_on_test(made: Experiment, bars: Bars, config: RunConfig, *, ceiling: 
         baselines={"five_bar_move": five_bar_rule(bars, inner, test)},
         ceiling=None if ceiling is None else {"span_f1": ceiling, "bar_f1": ceiling},
         threshold=chosen,
+        metrics=config.evaluation.metrics,
         resamples=config.evaluation.resamples,
     )
     return Scored(report, chosen, data)

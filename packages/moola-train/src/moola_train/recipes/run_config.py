@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from importlib.metadata import entry_points
 from importlib.resources import files
 from typing import Annotated, Any, Literal, Self
 
@@ -17,6 +18,8 @@ from pydantic import (
 )
 
 from moola_data.spans_file import TYPES
+from moola_eval.registry import GROUP as METRICS
+from moola_eval.registry import report_metrics
 from moola_losses.balancer import BalancerConfig
 from moola_losses.bar_bce import BarBCE
 from moola_losses.cross_entropy import CrossEntropy
@@ -29,6 +32,7 @@ from moola_models.config import EncoderField
 from moola_models.heads import HeadConfig
 from moola_models.registry import resolve_head
 from moola_train.config import FitConfig
+from moola_train.recipes.near_names import did_you_mean
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -151,6 +155,21 @@ class EvaluationSection(_Section):
 
     resamples: Count = 2000
     seed: Annotated[int, Field(ge=0)] = 0
+    metrics: tuple[str, ...] = ()
+    """Beside those of every report: metrics that installed packages offer, see `moola_eval.registry`."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_are_offered(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        # Now, for a report comes after the training.
+        try:
+            report_metrics(metrics)
+        except ValueError as error:
+            offered = [point.name for point in entry_points(group=METRICS)] if metrics else []
+            strange = [name for name in metrics if name not in offered]
+            meant = did_you_mean(strange[0], offered) if strange else ""
+            raise ValueError(f"{str(error).removeprefix('metrics: ')}{meant}") from None
+        return metrics
 
 
 class RunConfig(_Section):

@@ -17,6 +17,7 @@ from moola_data.schema import Bars, Spans
 from moola_data.spans_file import TYPES, read_spans
 from moola_train.recipes.provenance import write_json
 from moola_train.recipes.run_config import RunConfig
+from moola_train.recipes.settings import refusals
 
 NAME = "source.json"
 CONFIG = "config.json"
@@ -160,7 +161,7 @@ def stored_run(folder: Path) -> StoredRun:
         config = RunConfig.model_validate(json.loads((folder / CONFIG).read_bytes()))
         source = RunSource.model_validate_json((folder / NAME).read_bytes())
     except (ValidationError, ValueError) as error:
-        found = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        found = "; ".join(refusals(error, None)) if isinstance(error, ValidationError) else str(error)
         raise ValueError(f"run: want readable {CONFIG} and {NAME} in {folder}, got {found}") from error
     if source.kind == "demo":
         bars, spans, _ = demo_inputs()
