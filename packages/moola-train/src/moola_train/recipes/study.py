@@ -128,6 +128,9 @@ class Study(_Section):
     """Metrics of the table; none lists every number of every variant."""
     picture: tuple[str, ...] = ("test/bar_f1", "test/span_f1")
     """Metrics of the picture, a panel each; none draws none."""
+    line_over: str | None = None
+    """Draw lines over this number of a variant's data, such as ``windows``: a panel for each crossing and
+    metric, a line for each beginning of the variants' names, up to the comma."""
     reference: tuple[Reference, ...] = ()
     variant: Annotated[tuple[Variant, ...], Field(min_length=1)]
     cross: tuple[Variant, ...] = ()

@@ -7,10 +7,12 @@ import math
 from typing import TYPE_CHECKING
 
 from moola_train.recipes.study import Study
+from moola_train.recipes.study_lines import lines
 from moola_train.recipes.study_verdict import Trials, mean_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK, DOT, CHANCE, BEST = "#1f2933", "#3b6ea5", "#b4552d", "#4a7c59"
 
@@ -21,9 +23,10 @@ def picture(study: Study, trials: Trials, *, quick: bool) -> str:
     Raises:
         ModuleNotFoundError: Without matplotlib, which comes with the extra "studies".
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    if study.line_over is not None:
+        return svg_of(lines(study, trials, over=study.line_over, quick=quick), salt=study.name)
     metrics = study.picture
     height = 1.2 + 0.3 * len(trials)
     figure = Figure(figsize=(4.2 * len(metrics) + 1.5, height), layout="constrained")
@@ -46,9 +49,15 @@ def picture(study: Study, trials: Trials, *, quick: bool) -> str:
     axes[0].set_yticks(range(len(trials)), list(trials))
     axes[0].invert_yaxis()
     figure.suptitle(study.title + (" (quick look)" if quick else ""), fontsize=11)
+    return svg_of(figure, salt=study.name)
+
+
+def svg_of(figure: Figure, *, salt: str) -> str:
+    """Writes a figure as SVG. No date and a fixed salt: the same numbers give the same file."""
+    from matplotlib import rc_context
+
     text = io.StringIO()
-    # No date and a fixed salt: the same numbers give the same file.
-    with rc_context({"svg.hashsalt": study.name}):
+    with rc_context({"svg.hashsalt": salt}):
         figure.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()
 
