@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import json as text_of
 import sys
 import time
 from collections.abc import Callable
@@ -12,12 +12,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from moola_train.recipes.flags import Json
 from moola_train.recipes.near_names import did_you_mean
 from moola_train.recipes.provenance import write_text
 from moola_train.recipes.study import Study, load_study, study_names
 from moola_train.recipes.study_coverage import coverage_table
-from moola_train.recipes.study_run import run_study
+from moola_train.recipes.study_run import Finished, run_study
 from moola_train.recipes.study_verdict import EXPLAINED
+from moola_train.recipes.telling import answer
 from moola_train.schema import SweepRow
 from moola_train.sweep import job_key
 
@@ -33,6 +35,7 @@ def study(
     out: Path = OUT,
     work: Path = WORK,
     workers: int = 2,
+    json: Json = False,
 ) -> int:
     """Test claims by a study: variants times seeds, a table, a picture, and a verdict on each claim.
 
@@ -46,10 +49,13 @@ def study(
         out: Folder of the results.
         work: Folder of the finished trials.
         workers: Processes at a time, one thread each.
+        json: Tell trials, failed ones and written files as JSON; of list, names and titles.
     """
     if name == "list":
-        for listed in study_names():
-            print(f"{listed:12} {load_study(listed).title}")
+        titles = {listed: load_study(listed).title for listed in study_names()}
+        words = "\n".join(f"{listed:12} {title}" for listed, title in titles.items())
+        found = [{"name": listed, "title": title} for listed, title in titles.items()]
+        answer(words, {"studies": found}, json=json)
         return 0
     known = (*study_names(), "all", "list")
     if name not in known:
@@ -59,18 +65,33 @@ def study(
         raise ValueError(
             "study: want the extra 'studies' for its pictures: pip install 'moola-train[studies]'"
         )
-    failed = 0
+    done: dict[str, Finished] = {}
     for one in chosen:
         folder = work / (one.name + ("-quick" if quick else ""))
         target = out / "quick" if quick else out
-        finished = run_study(
+        finished = done[one.name] = run_study(
             one, work=folder, out=target, quick=quick, workers=workers, announce=_told(one, quick=quick)
         )
-        failed += finished.failed
-        print(f"{one.name}: {len(finished.rows)} trials, {finished.failed} failed: {target / one.name}.md")
-    if name == "all" and not quick:
-        write_claims(out)
-    return 1 if failed else 0
+        words = f"{one.name}: {len(finished.rows)} trials, {finished.failed} failed: {target / one.name}.md"
+        print(words, file=sys.stderr if json else sys.stdout)
+    claims = [write_claims(out)] if name == "all" and not quick else []
+    if json:
+        answer("", _result(name, done, claims), json=True)
+    return 1 if any(finished.failed for finished in done.values()) else 0
+
+
+def _result(name: str, done: dict[str, Finished], more: list[Path]) -> dict[str, object]:
+    """What was run and written; of several studies also one by one."""
+    files = [file for finished in done.values() for file in finished.files]
+    together: dict[str, object] = {
+        "study": name,
+        "trials": sum(len(finished.rows) for finished in done.values()),
+        "failed": sum(finished.failed for finished in done.values()),
+        "files": [str(file) for file in (*files, *more)],
+    }
+    if name != "all":
+        return together
+    return together | {"studies": [_result(one, {one: finished}, []) for one, finished in done.items()]}
 
 
 def _all() -> list[Study]:
@@ -93,7 +114,7 @@ def write_claims(out: Path) -> Path:
     for known in study_names():
         file = out / f"{known}.claims.json"
         if file.is_file():
-            for row in json.loads(file.read_text(encoding="utf-8")):
+            for row in text_of.loads(file.read_text(encoding="utf-8")):
                 verdicts[row["claim"]] = row["verdict"]
                 said = row["verdict"] + (
                     f": {row['reason']}" if row["reason"] and row["verdict"] in EXPLAINED else ""
