@@ -13,10 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from moola_data.bars import read_bars
 from moola_train.device import choose_device
+from moola_train.recipes.bottom_line import bottom_line, verdict
 from moola_train.recipes.chunk_store import discard
 from moola_train.recipes.covering import Mode
 from moola_train.recipes.decision import Marking
 from moola_train.recipes.detector import Detector
+from moola_train.recipes.finished_run import REPORT, read_report
 from moola_train.recipes.flags import Json
 from moola_train.recipes.marks_table import write_marks, write_tasks
 from moola_train.recipes.provenance import write_json
@@ -42,7 +44,8 @@ def predict(
     """Mark the expansions of a bar file with a finished run.
 
     Features that have drifted since training are listed on the error stream; all of them in OUT.drift.json.
-    Interrupted, the same command goes on where it was.
+    A run that did not beat chance at its test says so there. Interrupted, the same command goes on where it
+    was.
 
     Examples: moola predict new.csv --run runs/0001 --out spans.csv;
     moola predict new.csv --run runs/0001 --out spans.csv --details all.parquet --causal --gap 60
@@ -108,9 +111,19 @@ def predict(
     else:
         write_json(out.with_name(out.name + ".drift.json"), marks.drift.model_dump(mode="json"))
         tell(str(marks.drift))
+    doubt(run)
     discard(place)
     answer("\n".join(said), result, json=json)
     return 0
+
+
+def doubt(run: Path) -> None:
+    """Says on the error stream what the run's report came to, unless it was better than chance."""
+    if not (run / REPORT).is_file():  # a network and its decision are all that marking needs
+        return
+    report = read_report(run / REPORT)
+    if verdict(report.metric("span_f1")) != "better than chance":
+        tell(f"doubt these marks: {bottom_line(report)}")
 
 
 def worth(marking: Marking) -> str:

@@ -1,10 +1,11 @@
-"""The report of a run as Markdown: who labelled and where the numbers come from, then the evaluation."""
+"""The report of a run as Markdown: what it comes to, where the numbers come from, then the evaluation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from moola_eval.schema import Report
+from moola_train.recipes.bottom_line import ORIGIN, bottom_line
 from moola_train.recipes.run_config import RunConfig
 
 
@@ -27,4 +28,6 @@ def report_text(report: Report, config: RunConfig, notes: Sequence[str]) -> str:
         "marks differ slightly."
     )
     said = "\n>\n".join(f"> {note}" for note in notes)
-    return "\n\n".join(["# Run report", said, place, report.to_markdown()]) + "\n"
+    return (
+        "\n\n".join(["# Run report", bottom_line(report), said, place, ORIGIN, report.to_markdown()]) + "\n"
+    )

@@ -15,6 +15,7 @@ from moola_eval.candles import Candles
 from moola_eval.html import report_html
 from moola_eval.schema import EvalInput, Report
 from moola_eval.section import Grid, Section
+from moola_train.recipes.bottom_line import ORIGIN, bottom_line
 from moola_train.recipes.card_section import card_section
 from moola_train.recipes.differing_settings import differing
 from moola_train.recipes.doctor_section import doctor_section
@@ -70,7 +71,7 @@ def run_page(
         report,
         data,
         title=f"Run {folder.resolve().name}",
-        lead=[*inputs.source.notes, place],
+        lead=[bottom_line(report), *inputs.source.notes, place, ORIGIN],
         sections=sections,
         candles=window_candles(inputs.bars, part(windows, "test")),
     )

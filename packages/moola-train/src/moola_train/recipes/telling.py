@@ -6,8 +6,10 @@ import json as text_of
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from shlex import quote
 
 from moola_eval.markdown import criteria_table
+from moola_train.recipes.bottom_line import bottom_line
 from moola_train.recipes.run import Outcome
 from moola_train.schema import SweepRow
 
@@ -31,14 +33,22 @@ def answer(words: str, result: Mapping[str, object], *, json: bool) -> None:
 
 
 def tell_outcome(outcome: Outcome, *, json: bool = False) -> int:
-    """Prints the criteria and where the report lies, or the report as JSON; returns the exit code 0."""
-    place = outcome.folder / "report.md"
+    """Prints the criteria, what they come to and what can be done now, or the report as JSON; returns 0."""
+    folder = outcome.folder
+    words = (
+        criteria_table(outcome.report.criteria),
+        "",
+        bottom_line(outcome.report),
+        "",
+        f"report: {folder / 'report.md'}, as a page: {folder / 'report.html'}",
+        f"to mark other bars: moola predict BARS --run {quote(str(folder))} --out spans.csv",
+    )
     result = {
-        "run": str(outcome.folder),
+        "run": str(folder),
         "best_epoch": outcome.fitted.best_epoch,
         "report": text_of.loads(outcome.report.model_dump_json()),
     }
-    answer(f"{criteria_table(outcome.report.criteria)}\n\nreport: {place}", result, json=json)
+    answer("\n".join(words), result, json=json)
     return 0
 
 
