@@ -10,13 +10,12 @@ import pandas as pd
 import pytest
 
 from moola_data.bars import read_bars
-from moola_data.spans_file import read_spans
+from moola_data.spans_file import read_spans, type_names
 from moola_train.recipes import file_jobs, sweep_command, walk_forward_command
 from moola_train.recipes.commands import run
 from moola_train.recipes.file_trial import file_trial
 from moola_train.recipes.run_source import file_inputs
 from moola_train.recipes.settings import read_run_settings
-from moola_train.recipes.type_names import type_names
 
 OWN = ("pullback", "breakout", "trend day")
 TYPES = json.dumps(OWN)

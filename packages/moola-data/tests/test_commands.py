@@ -70,6 +70,15 @@ def test_card_tells_of_bars_and_labels(tmp_path, capsys):
     assert "2 spans" in out
 
 
+def test_a_card_takes_types_as_the_file_calls_them(tmp_path, capsys):
+    table = pd.DataFrame({"start": [10, 50], "end": [20, 55], "type": ["pullback", "breakout"]})
+    table.to_csv(tmp_path / "spans.csv", index=False)
+    assert main(["card", write(tmp_path / "bars.csv"), "--spans", str(tmp_path / "spans.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "pullback" in out
+    assert "breakout" in out
+
+
 @pytest.mark.parametrize("command", ["check", "audit", "card"])
 def test_a_missing_file_is_one_line_and_2(tmp_path, capsys, command):
     assert main([command, str(tmp_path / "none.csv")]) == 2

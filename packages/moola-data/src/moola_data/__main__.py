@@ -74,10 +74,13 @@ def card(chosen: argparse.Namespace) -> int:
     """Prints the card of a bars file and its labels."""
     from moola_data.card import dataset_card
     from moola_data.card_file import card_markdown
-    from moola_data.spans_file import read_annotators
+    from moola_data.spans_file import TYPES, read_annotators, type_names
 
     bars = _bars(chosen)
-    labels = list(read_annotators(chosen.spans, bars).values()) if chosen.spans else []
+    labels = []
+    if chosen.spans:
+        types = type_names(chosen.spans) or TYPES
+        labels = list(read_annotators(chosen.spans, bars, types=types).values())
     _write(card_markdown(dataset_card(bars, labels)), chosen.out)
     return 0
 

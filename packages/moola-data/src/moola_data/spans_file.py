@@ -225,6 +225,27 @@ def spans_table(
     )
 
 
+def type_names(*sources: Source) -> tuple[str, ...]:
+    """Lists what the columns ``type`` of spans files say: for files whose types nobody has listed beforehand.
+
+    Args:
+        sources: Files or data frames, as of `read_spans`.
+
+    Returns:
+        Every name once, in the order of the rows; none where there is no such column.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A file cannot be read.
+
+    >>> type_names(pd.DataFrame({"start": [3, 9], "end": [7, 12], "type": ["breakout", "pullback"]}))
+    ('breakout', 'pullback')
+    """
+    tables = [_load(source) for source in sources]
+    names = (name for table in tables if "type" in table for name in _texts(table["type"]))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
 def _load(source: Source) -> pd.DataFrame:
     if isinstance(source, pd.DataFrame):
         return source

@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 
 from moola_data.bars import read_bars
 from moola_data.schema import Bars, Spans
-from moola_data.spans_file import read_annotators, read_spans, write_spans
+from moola_data.spans_file import read_annotators, read_spans, type_names, write_spans
 from moola_train.recipes.curve_points import curve_points
 from moola_train.recipes.detector import Detector
 from moola_train.recipes.flags import Config, Json, Settings
@@ -29,7 +29,6 @@ from moola_train.recipes.run_source import RunInputs, file_inputs, stored_run
 from moola_train.recipes.settings import read_run_settings
 from moola_train.recipes.table_file import ENDINGS, write_table
 from moola_train.recipes.telling import answer, tell
-from moola_train.recipes.type_names import type_names
 
 SHOWN = 10
 """Rows that are printed; the files hold all."""
