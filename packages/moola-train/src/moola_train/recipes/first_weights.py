@@ -41,6 +41,12 @@ def first_weights(
     starts = windows.starts[(windows.split == 0) & (windows.starts + windows.length <= len(bars))]
     rule = label_expansions(bars) if kind == "rules" else None
     result = pretrain(made.model, windows.features, starts, config, rule=rule)
+    if kind == "worlds":
+        where = " and ".join(config.pretrain.worlds)
+        return (
+            f"Encoder and span head pretrained on {config.pretrain.windows} drawn windows ({where}), "
+            f"{result.fitted.epochs} epochs: {result.moved} tensors taken over.",
+        )
     return (
         f"Encoder pretrained ({kind}) on the {len(starts)} windows of the training part, "
         f"{result.fitted.epochs} epochs: {result.moved} tensors taken over.",

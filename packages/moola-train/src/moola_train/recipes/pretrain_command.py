@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -54,8 +54,8 @@ def pretrain(
     """
     run = read_run_settings(config, settings)
     chosen = kind or run.pretrain.kind
-    if chosen == "none":
-        raise ValueError("kind: want masked, contrastive or rules, here or as pretrain.kind, got none")
+    if chosen not in get_args(Kind):
+        raise ValueError(f"kind: want masked, contrastive or rules, here or as pretrain.kind, got {chosen}")
     if out.exists() or not out.parent.is_dir():
         raise ValueError(f"out: want a new folder in an existing one, got {out}")
     run = run.model_copy(update={"pretrain": run.pretrain.model_copy(update={"kind": chosen})})
@@ -81,8 +81,8 @@ def save_pretrained(bars: Bars, config: RunConfig, out: Path) -> EncoderCard:
         ValueError: No stretch is as long as a window, or the configuration says "none".
     """
     section, data = config.pretrain, config.data
-    if section.kind == "none":
-        raise ValueError("pretrain.kind: want masked, contrastive or rules, got 'none'")
+    if section.kind not in get_args(Kind):
+        raise ValueError(f"pretrain.kind: want masked, contrastive or rules, got {section.kind!r}")
     features = compute_features(bars, data.feature_set)
     starts = window_starts(bars.segment, length=data.length, stride=data.stride)
     if not len(starts):

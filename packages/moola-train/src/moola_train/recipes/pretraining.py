@@ -1,4 +1,4 @@
-"""Pretraining of a run's encoder without labels: hidden bars, two views of a window, or a rule's marks."""
+"""Pretraining of a run's encoder without labels: hidden bars, two views, a rule's marks, or drawn markets."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from moola_models.masked_reconstruction import MaskedReconstruction, feature_sca
 from moola_models.masking import Masking
 from moola_models.pretrained import from_pretrained
 from moola_train.batches import Examples
+from moola_train.config import FitConfig
 from moola_train.fit import FitResult, fit
 from moola_train.recipes.expansion import LOSSES
 from moola_train.recipes.run_config import PretrainSection, RunConfig
+from moola_train.recipes.world_pretraining import HEAD, world_job
 from moola_train.task import Task
 
 
@@ -42,11 +44,13 @@ def pretrain(
     *,
     rule: Spans | None = None,
 ) -> Pretrained:
-    """Trains the encoder of a network on windows without labels, in place; its heads keep their values.
+    """Trains the encoder of a network on windows without labels, in place.
+
+    Its heads keep their values, but that drawn markets teach the span head too.
 
     Args:
         model: The network that will be trained on labels afterwards.
-        features: Of the unlabelled bars, (N, F).
+        features: Of the unlabelled bars, (N, F); drawn markets are trained on alone.
         starts: First bars of the windows, (n,).
         config: The run; its `pretrain` section says how.
         rule: Spans that a rule marked on those bars, for kind "rules".
@@ -58,6 +62,8 @@ def pretrain(
         ValueError: Kind "rules" without spans, or "none".
     """
     section = config.pretrain
+    if section.kind == "worlds":
+        return _on_worlds(model, config)
     x = torch.from_numpy(gather(features, starts, length=config.data.length, position=config.data.position))
     spans_alone = tuple(head for head in model.config.heads if head.name == "span")
     config_alone = model.config.model_copy(update={"heads": spans_alone, "projection": None})
@@ -70,7 +76,29 @@ def pretrain(
         whole, data, task = _rules(other, x, starts, rule)
     else:
         raise ValueError(f"pretrain.kind: want 'masked', 'contrastive' or 'rules', got {section.kind!r}")
-    settings = config.fit.model_copy(
+    fitted = fit(whole, data, [task], None, _settings(config))
+    weights = {k: v for k, v in other.state_dict().items() if not k.startswith("readouts.")}
+    moved = from_pretrained(
+        model, weights, prefixes=sorted({name.partition(".")[0] + "." for name in weights})
+    )
+    return Pretrained(fitted, len(moved.matched))
+
+
+def _on_worlds(model: Jade, config: RunConfig) -> Pretrained:
+    """Trains the span head too, and hands it over with the encoder."""
+    alone = tuple(head for head in model.config.heads if head.name == "span")
+    other = Jade(model.config.model_copy(update={"heads": alone}), seed=config.pretrain.seed)
+    data, task = world_job(other, config.pretrain, config.data)
+    fitted = fit(other, data, [task], None, _settings(config))
+    weights = other.state_dict()
+    heads = {name.partition(".")[0] + "." for name in weights if not name.startswith("readouts.")}
+    moved = from_pretrained(model, weights, prefixes=[*sorted(heads), HEAD])
+    return Pretrained(fitted, len(moved.matched))
+
+
+def _settings(config: RunConfig) -> FitConfig:
+    section = config.pretrain
+    return config.fit.model_copy(
         update={
             "epochs": section.epochs,
             "batch_size": section.batch_size,
@@ -81,12 +109,6 @@ def pretrain(
             "seed": section.seed,
         }
     )
-    fitted = fit(whole, data, [task], None, settings)
-    weights = {k: v for k, v in other.state_dict().items() if not k.startswith("readouts.")}
-    moved = from_pretrained(
-        model, weights, prefixes=sorted({name.partition(".")[0] + "." for name in weights})
-    )
-    return Pretrained(fitted, len(moved.matched))
 
 
 def _masked(model: Jade, x: Tensor, section: PretrainSection) -> tuple[nn.Module, Examples, Task]:

@@ -117,8 +117,15 @@ class ModelSection(_Section):
 class PretrainSection(_Section):
     """What the encoder learns before any label is shown."""
 
-    kind: Literal["none", "masked", "contrastive", "rules"] = "none"
-    """Hidden bars to be told; two noisy views of a window to be recognised; the marks of a simple rule."""
+    kind: Literal["none", "masked", "contrastive", "rules", "worlds"] = "none"
+    """Hidden bars to be told; two noisy views of a window to be recognised; the marks of a simple rule; drawn
+    markets whose marks are known."""
+    worlds: Annotated[tuple[Literal["trades", "one_expansion", "semi_markov"], ...], Field(min_length=1)] = (
+        "trades",
+    )
+    """Of "worlds": which markets are drawn, in equal shares."""
+    windows: Count = 4000
+    """Of "worlds": how many windows."""
     epochs: Count = 5
     batch_size: Count = 64
     learning_rate: Positive = 3e-3

@@ -91,9 +91,9 @@ def _trained(drawn: Material, config: RunConfig) -> _Trained:
     """Trains one network; its answers for the inner and for the reported windows."""
     made = experiment(drawn.windows, config)
     if config.pretrain.kind != "none":
-        if drawn.unlabelled is None:
+        if drawn.unlabelled is None and config.pretrain.kind != "worlds":
             raise ValueError("source.unlabelled: want windows to pretrain on, got 0")
-        features, starts, rule = drawn.unlabelled
+        features, starts, rule = drawn.unlabelled or (made.windows.features, made.windows.starts, None)
         pretrain(made.model, features, starts, config, rule=rule)
     fitted = fit(
         made.model,
