@@ -24,6 +24,7 @@ from moola_train.recipes.journal_reading import accounts_of, demo_source, policy
 from moola_train.recipes.run_number import given_run_folder, next_run_folder
 from moola_train.recipes.settings import read_journal_settings
 from moola_train.recipes.settings_command import settings_of_journal
+from moola_train.recipes.spared_files import spare
 from moola_train.recipes.telling import answer, tell
 
 RUNS = Path("runs")
@@ -118,6 +119,7 @@ def predict(
         policy: "lenient" also books entries without a text, by date, currency and type alone.
         json: Tell the result as JSON.
     """
+    spare("out", out, others=[entries])
     booker = load_catalogue(run, catalogue=None if catalogue is None else accounts_of(catalogue))
     asked = read_queries(entries, keep_without_text=policy == "lenient")
     proposals = booker.book(asked.queries)

@@ -22,6 +22,7 @@ from moola_train.recipes.finished_run import REPORT, read_report
 from moola_train.recipes.flags import Json
 from moola_train.recipes.marks_table import write_marks, write_tasks
 from moola_train.recipes.provenance import write_json
+from moola_train.recipes.spared_files import files_of_run, spare
 from moola_train.recipes.table_file import ENDINGS
 from moola_train.recipes.telling import answer, tell
 
@@ -47,14 +48,14 @@ def predict(
     A run that did not beat chance at its test says so there. Interrupted, the same command goes on where it
     was.
 
-    Examples: moola predict new.csv --run runs/0001 --out spans.csv;
-    moola predict new.csv --run runs/0001 --out spans.csv --details all.parquet --causal --gap 60
+    Examples: moola predict new.csv --run runs/0001 --out marks.csv;
+    moola predict new.csv --run runs/0001 --out marks.csv --details all.parquet --causal --gap 60
 
     Args:
         bars: CSV or Parquet, as for train.
         run: Folder of the run.
         out: Spans file to write, CSV or Parquet: start, end, type, symbol, and as score how often such a span
-            is right; both ends included.
+            is right; both ends included. BARS and the files that the run was made of are never written over.
         details: Another one, with score, confidence, and the pointers' centre and length in bars.
         causal: Judge every bar by no later one, as a user in the market must; says what that loses.
         gap: A longer time than so many minutes from one bar to the next is a barrier.
@@ -69,6 +70,9 @@ def predict(
             raise ValueError(f"{name}: want a .csv or .parquet file, got {path.name!r}")
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
             raise ValueError(f"{name}: want a file in an existing folder, got {path}")
+    spare("out", out, others=[bars, *files_of_run(run)])
+    if details is not None:
+        spare("details", details, others=[bars, out, *files_of_run(run)])
     if gap is not None and not 0 < gap < 1e9:
         raise ValueError(f"gap: want minutes above 0, got {gap}")
     detector = Detector.load(run, device=choose_device(device))

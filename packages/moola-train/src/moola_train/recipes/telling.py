@@ -41,7 +41,7 @@ def tell_outcome(outcome: Outcome, *, json: bool = False) -> int:
         bottom_line(outcome.report),
         "",
         f"report: {folder / 'report.md'}, as a page: {folder / 'report.html'}",
-        f"to mark other bars: moola predict BARS --run {quote(str(folder))} --out spans.csv",
+        f"to mark other bars: moola predict BARS --run {quote(str(folder))} --out marks.csv",
     )
     result = {
         "run": str(folder),
