@@ -168,6 +168,7 @@ def test_compare_lists_the_differences_of_two_people(market, tmp_path, capsys, f
         (["doubt", "RUN", "--out", "NEW", "--count", "0"], "count: want 1 or more tasks"),
         (["doubt", "RUN", "--out", "NEW", "--folds", "2"], "folds: want 3 or more"),
         (["compare", "SPANS", "--bars", "BARS", "--out", "NEW"], "out: want a .csv or .parquet"),
+        (["compare", "SPANS", "--bars", "BARS", "--out", "SPANS"], "out: want another file than"),
         (
             ["compare", "SPANS", "--bars", "BARS", "--out", "NEW.csv"],
             "first: want the spans of two annotators",

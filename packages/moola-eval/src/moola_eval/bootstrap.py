@@ -99,7 +99,9 @@ def draw_weights(groups: int, *, seed: int, resamples: int) -> Iterator[FloatArr
         ValueError: Fewer than two clusters, or no resamples.
     """
     if groups < 2:
-        raise ValueError(f"groups: want at least 2 clusters for an interval, got {groups}")
+        raise ValueError(
+            f"groups: want at least 2 clusters for an interval, got {groups}; 0 resamples leave intervals out"
+        )
     if resamples < 1:
         raise ValueError(f"resamples: want 1 or more, got {resamples}")
     rng = np.random.default_rng(seed)

@@ -27,6 +27,7 @@ from moola_train.recipes.predict_command import WindowBar
 from moola_train.recipes.run_config import RunConfig
 from moola_train.recipes.run_source import RunInputs, file_inputs, stored_run
 from moola_train.recipes.settings import read_run_settings
+from moola_train.recipes.spared_files import spare
 from moola_train.recipes.table_file import ENDINGS, write_table
 from moola_train.recipes.telling import answer, tell
 
@@ -129,7 +130,8 @@ def next_(
         queue.table.head(SHOWN)[["rank", "symbol", "start", "value", "spans", "hours", "left"]]
         .round(dict.fromkeys(("value", "spans", "hours", "left"), 3))
         .to_string(index=False),
-        f"{len(queue.table)} of {queue.candidates} windows, about {hours:.1f} hours of work: {folder}",
+        "value: of a usual window of this file it is 2; left: the share that windows above do not tell too",
+        f"{len(queue.table)} of {queue.candidates} windows, about {_work(hours)} of work: {folder}",
     ]
     result: dict[str, object] = {
         "out": str(folder),
@@ -244,6 +246,7 @@ def compare(
     """
     if out.suffix not in ENDINGS or not out.parent.is_dir():
         raise ValueError(f"out: want a .csv or .parquet file in an existing folder, got {out}")
+    spare("out", out, others=[bars, first, *([] if second is None else [second])])
     checked = read_bars(bars)
     one, two = _two(first, second, checked)
     found = disagreement(one, two, checked)
@@ -296,6 +299,10 @@ def _doubt_tasks(folder: Path, table: pd.DataFrame, inputs: RunInputs, *, length
         kind="annotations",
         notes=notes,
     )
+
+
+def _work(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1 else f"{max(round(60 * hours), 1)} minutes"
 
 
 def _two(first: Path, second: Path | None, bars: Bars) -> tuple[Spans, Spans]:

@@ -119,13 +119,15 @@ def file_inputs(
         said = str(error).removeprefix("spans: ")
         own = "; set data.types to names of your own" if said.startswith("type: ") else ""
         raise ValueError(f"spans: {spans.name}: {said}{own}") from error
-    notes = (f"Bars: {bars.name}; spans: {spans.name}, annotator {labels.annotator or 'not named'}.",)
+    notes = [f"Bars: {bars.name}; spans: {spans.name}, annotator {labels.annotator or 'not named'}."]
+    if len(labels) and (labels.type < 0).all():
+        notes.append("No span has a type: the type is not trained, and criteria of it have no such output.")
     source = RunSource(
         kind="files",
         bars=str(bars.resolve()),
         spans=str(spans.resolve()),
         **fingerprints(checked, labels),
-        notes=notes,
+        notes=tuple(notes),
         trackers=trackers,
         pretrained=None if pretrained is None else str(pretrained.resolve()),
     )
