@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Numbers of the parameters in the C library's malloc.h."""
@@ -30,7 +29,14 @@ def keep_heap() -> bool:
         "GLIBC_TUNABLES", ""
     ):
         return False
-    if platform.libc_ver()[0] != "glibc":
+    if not _is_glibc():
         return False
     library = ctypes.CDLL(None)
     return bool(library.mallopt(TRIM_THRESHOLD, NEVER)) and bool(library.mallopt(MMAP_THRESHOLD, LARGEST))
+
+
+def _is_glibc() -> bool:
+    try:
+        return "glibc" in (os.confstr("CS_GNU_LIBC_VERSION") or "")
+    except (AttributeError, ValueError, OSError):  # no such function, name or answer on other systems
+        return False
