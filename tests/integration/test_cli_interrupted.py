@@ -89,9 +89,12 @@ def test_an_interrupted_prediction_goes_on_by_the_same_command(
         return ["predict", str(market / "bars.csv"), "--run", str(finished), "--out", str(tmp_path / out)]
 
     assert run(predict("straight.csv")) == 0
+    # A process begun in the background of a script ignores SIGINT, and so would the tests that it runs.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with monkeypatch.context() as patch:
         patch.setattr(predict_command.WindowBar, "__call__", lambda *_: signal.raise_signal(signal.SIGINT))
         assert run(predict("out.csv")) == 130
+    signal.signal(signal.SIGINT, before)
     error = capsys.readouterr().err
     assert f"what is done is kept in {tmp_path / '.out.csv.work'}; the same command goes on" in error
     assert not (tmp_path / "out.csv").exists()
