@@ -12,6 +12,7 @@ import pytest
 from moola_train.recipes.commands import run
 
 QUICK = """
+base = "plain"
 [data]
 length = 20
 stride = 10

@@ -52,15 +52,17 @@ KEYS = [(RunConfig(), name) for name in values(RunConfig())] + [
 @pytest.mark.parametrize(("base", "name"), KEYS, ids=lambda it: it if isinstance(it, str) else it.recipe)
 def test_every_key_is_set_by_its_flag_alone(base: BaseModel, name: str) -> None:
     before = values(base)
-    read = read_run_settings if isinstance(base, RunConfig) else read_journal_settings
+    read, plain = (
+        (read_run_settings, Path("plain")) if isinstance(base, RunConfig) else (read_journal_settings, None)
+    )
     setting = f"{name}={other(before[name])}"
     number = isinstance(before[name], bool | int | float) and name != "schema_version"
     if number or name == "fit.selection":
-        after = values(read(None, [setting]))
+        after = values(read(plain, [setting]))
         assert {key for key in before if after[key] != before[key]} == {name}
         return
     with pytest.raises(ValueError, match=rf"--{name}(\.kind)?: want .*, got") as refused:
-        read(None, [setting])  # words, lists and tables have values of their own; but the key is known
+        read(plain, [setting])  # words, lists and tables have values of their own; but the key is known
     assert "no such key" not in str(refused.value)
 
 
@@ -69,7 +71,7 @@ def test_what_is_the_default_can_be_said(name: str) -> None:
     """But for the balancer's kind, which begins with the defaults of that kind."""
     value = values(RunConfig())[name]
     text = "null" if value is None else "{}" if value == {} else json.dumps(value)
-    assert read_run_settings(None, [f"{name}={text}"]) == RunConfig()
+    assert read_run_settings(Path("plain"), [f"{name}={text}"]) == RunConfig()
 
 
 def test_all_keys_of_all_kinds_are_listed() -> None:
@@ -88,14 +90,33 @@ def test_flags_lie_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) 
     file = tmp_path / "c.toml"
     file.write_text('[fit]\nepochs = 7\nseed = 3\n[balancer]\nkind = "gradnorm"\n')
     read = read_run_settings(file, ["fit.seed=5", "balancer.kind=static", "balancer.weights.span=2"])
-    default = RunConfig()
+    default = read_run_settings(None)
     assert read.fit == default.fit.model_copy(update={"epochs": 7, "seed": 5})
     assert read.balancer.model_dump()["weights"] == {"span": 2.0}
     assert read.data == default.data
 
 
+@pytest.mark.parametrize("base", ["origin", "plain", "jade-best"])
+def test_a_file_is_laid_over_the_configuration_that_it_names(base: str, tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(f'base = "{base}"\n[fit]\nseed = 3\n')
+    named = read_run_settings(Path(base))
+    assert read_run_settings(file) == named.model_copy(
+        update={"fit": named.fit.model_copy(update={"seed": 3})}
+    )
+
+
+@pytest.mark.parametrize(("base", "meant"), [('"orign"', "did you mean 'origin'"), ("3", "got 3")])
+def test_a_base_that_the_package_does_not_hold_is_refused(base: str, meant: str, tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(f"base = {base}\n")
+    with pytest.raises(ValueError, match=r"base: want one of jade-best, origin, plain") as refused:
+        read_run_settings(file)
+    assert meant in str(refused.value)
+
+
 def test_recipes_of_the_package_are_taken_by_name() -> None:
-    assert set(recipe_names()) >= {"origin", "jade-best"}
+    assert set(recipe_names()) == {"origin", "jade-best", "plain"}
     read = read_run_settings(Path("jade-best"), ["fit.clip_norm=null"])
     assert read.data.feature_set == "jade"
     assert read.fit.clip_norm is None

@@ -18,6 +18,7 @@ from moola_data.spans_file import read_spans
 from moola_train.recipes.commands import run
 
 QUICK = """
+base = "plain"
 [data]
 length = 40
 stride = 8

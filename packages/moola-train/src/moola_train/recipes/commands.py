@@ -117,7 +117,7 @@ def train(
     Interrupted or killed, it is gone on with by `moola resume`.
 
     Examples: moola train --bars bars.csv --spans spans.csv --config run.toml;
-    moola train --bars bars.csv --spans spans.csv --config jade-best --fit.epochs 20 --run runs/mine
+    moola train --bars bars.csv --spans spans.csv --fit.epochs 20 --run runs/mine
 
     Types of other names than consolidation and retracement are listed in the configuration: data.types.
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 Config = Annotated[
     Path | None,
-    Parameter(help="TOML file of the run's configuration, or jade-best or origin. Default: the recipe's."),
+    Parameter(help="TOML file of the run's configuration, or jade-best, origin or plain. Default: jade-best."),
 ]
 JournalConfig = Annotated[
     Path | None, Parameter(help="TOML file of the run's configuration. Default: the recipe's.")

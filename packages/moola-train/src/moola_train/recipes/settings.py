@@ -25,6 +25,8 @@ from moola_train.recipes.study import merged
 
 Config = TypeVar("Config", bound=BaseModel)
 Name = Callable[[str], str]
+DEFAULT = "jade-best"
+"""The configuration of the package that stands where nothing is said."""
 _INNER = re.compile(r"(?:balancer|head) '[^']*': ([\w.]+): ([^;]*)")
 WORDS = {
     "Input should be a valid dictionary": "want a table",
@@ -47,23 +49,39 @@ def read_run_settings(file: Path | None, settings: Sequence[str] = ()) -> RunCon
     """Reads the configuration of a run of the expansion detector.
 
     Args:
-        file: A TOML file, or the name of one of the package's configurations; None takes the defaults.
+        file: A TOML file, or the name of one of the package's configurations; None takes `DEFAULT`. A file says
+            what differs from `DEFAULT`, or from the configuration that its first key ``base`` names.
         settings: ``name=value``, laid over it.
 
     Returns:
-        The configuration; what nobody names keeps its default.
+        The configuration; what nobody names keeps the base's value.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is no TOML, or a key is unknown, or a value is refused.
+
+    >>> read_run_settings(None).model.heads["span"]
+    {'kind': 'span_semi_markov'}
+    >>> read_run_settings(Path("plain")) == RunConfig()
+    True
     """
-    if file is None or file.is_file():
-        return _read(RunConfig(), file, settings)
     known = recipe_names()
-    if str(file) not in known:
-        meant = did_you_mean(str(file), known)
+    if file is not None and file.is_file():
+        values = _tables(file)
+        base = values.pop("base", DEFAULT)
+        if base not in known:
+            meant = did_you_mean(base, known) if isinstance(base, str) else ""
+            raise ValueError(f"config {file}: base: want one of {', '.join(known)}, got {base!r}{meant}")
+        return _laid(_named(base), values, settings, where=lambda name: f"config {file}: {name}")
+    name = DEFAULT if file is None else str(file)
+    if name not in known:
+        meant = did_you_mean(name, known)
         raise FileNotFoundError(f"config: want a TOML file or one of {', '.join(known)}, got {file}{meant}")
-    return _laid(RunConfig(), recipe_values(str(file)), settings, where=lambda name: f"config {file}: {name}")
+    return _laid(_named(name), {}, settings, where=str)
+
+
+def _named(name: str) -> RunConfig:
+    return configured(RunConfig(), recipe_values(name), where=lambda key: f"config {name}: {key}")
 
 
 def read_journal_settings(file: Path | None, settings: Sequence[str] = ()) -> CatalogueConfig:
@@ -181,14 +199,17 @@ def _name(place: Sequence[int | str], values: object) -> str:
 def _read(base: Config, file: Path | None, settings: Sequence[str]) -> Config:
     if file is None:
         return _laid(base, {}, settings, where=str)
+    return _laid(base, _tables(file), settings, where=lambda name: f"config {file}: {name}")
+
+
+def _tables(file: Path) -> dict[str, Any]:
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         byte = f"byte {error.object[error.start]:#04x} at {error.start}"
         raise ValueError(f"config: want TOML in UTF-8, got {file} with {byte}") from error
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"config: want TOML, got {file}: {error}") from error
-    return _laid(base, values, settings, where=lambda name: f"config {file}: {name}")
 
 
 def _laid(base: Config, values: Mapping[str, Any], settings: Sequence[str], *, where: Name) -> Config:

@@ -74,6 +74,8 @@ class BenchmarkSource(_Source):
     windows: Count = 210
     noise: Literal["none", "careful", "typical", "hasty"] = "none"
     """Who labelled the first draw; the fresh windows are scored against the truth."""
+    noise_reported: bool = False
+    """Score the fresh windows against labels of the same person too, and let the ceiling be theirs."""
 
 
 DrawnSource = OneExpansionSource | BenchmarkSource
@@ -179,10 +181,17 @@ def _draws(source: DrawnSource, length: int, seed: int) -> tuple[_Draw, _Draw]:
     first = benchmark(
         source.windows, seed=seed, noise=source.noise, length=length, snr=source.snr, signal=source.signal
     )
-    second = benchmark(source.fresh, seed=seed + FRESH, length=length, snr=source.snr, signal=source.signal)
+    second = benchmark(
+        source.fresh,
+        seed=seed + FRESH,
+        noise=source.noise if source.noise_reported else "none",
+        length=length,
+        snr=source.snr,
+        signal=source.signal,
+    )
     return (
         _Draw(first.bars, first.spans, first.starts, first.group, first.ceiling),
-        _Draw(second.bars, second.truth, second.starts, second.group, second.ceiling),
+        _Draw(second.bars, second.spans, second.starts, second.group, second.ceiling),
     )
 
 

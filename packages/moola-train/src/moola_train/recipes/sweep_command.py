@@ -40,7 +40,7 @@ def sweep(
     --grid fit.learning_rate=0.001,0.003 --seeds 0 1 2 --workers 2 --out sweeps/first
 
     Args:
-        config: TOML file, or jade-best or origin: what the settings are laid over.
+        config: TOML file, or jade-best, origin or plain: what the settings are laid over.
         bars: As for train.
         spans: As for train.
         out: Folder of the jobs, table.csv and table.md.
