@@ -2,10 +2,9 @@
 
 OMP_NUM_THREADS=1 python benchmarks/best_cost.py
 
-CPU seconds in one process, sides in turn. The first system's job is the hand-written loop of `job_overhead.py`:
-97,543 parameters, 100 epochs of 168 windows in batches of 29, training alone. Ours is `fit` with its selection
-on 42 inner windows after every epoch; pretraining, if any, is told apart. Marking is from windows to decided
-spans, in batches of 256: the plain network decides each bar by a threshold.
+CPU seconds in one process, sides in turn. The first system's job is the hand-written loop that
+`job_overhead.py` times, training alone. Ours is `fit` with its selection on 42 inner windows after every epoch.
+Marking is from windows to decided spans, in batches of 256: the plain network decides each bar by a threshold.
 """
 
 import statistics
@@ -24,7 +23,6 @@ from moola_train.fit import fit
 from moola_train.heap import keep_heap
 from moola_train.recipes.answers import answers_of
 from moola_train.recipes.experiment import Experiment, experiment
-from moola_train.recipes.pretraining import pretrain
 from moola_train.recipes.run_config import DecodingSection, RunConfig
 from moola_train.recipes.settings import read_run_settings
 from moola_train.recipes.study_data import BenchmarkSource, material
@@ -44,9 +42,7 @@ def trained(config: RunConfig) -> tuple[Experiment, Callable[[], object]]:
     """Everything ready on 168 windows, 42 inner ones and many to mark; and the training."""
     drawn = material(BenchmarkSource(windows=210, fresh=MARKED), config.data, seed=0)
     made = experiment(drawn.windows, config)
-    return made, lambda: fit(
-        made.model, made.data, made.tasks, made.balancer, config.fit, select=made.scores
-    )
+    return made, lambda: fit(made.model, made.data, made.tasks, made.balancer, config.fit, select=made.scores)
 
 
 def marking(made: Experiment, config: RunConfig, decoding: DecodingSection) -> Callable[[], object]:
@@ -67,9 +63,6 @@ def main() -> None:
     for _ in range(TURNS):
         add("first system's job", lambda: train_bare.once(state))
         made, training = trained(best)
-        if best.pretrain.kind == "worlds":
-            windows = made.windows
-            add("jade-best: pretraining", lambda: pretrain(made.model, windows.features, windows.starts, best))
         add("jade-best: training", training)
         plain, _ = trained(origin)
         for _ in range(2):  # the second of each pair counts: the first compiles

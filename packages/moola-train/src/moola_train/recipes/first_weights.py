@@ -6,7 +6,7 @@ from pathlib import Path
 
 from moola_data.expansion_rule import label_expansions
 from moola_data.schema import Bars
-from moola_train.recipes.encoder_folder import load_encoder
+from moola_train.recipes.encoder_folder import load_encoder, load_packaged
 from moola_train.recipes.experiment import Experiment
 from moola_train.recipes.pretraining import pretrain
 from moola_train.recipes.run_config import RunConfig
@@ -31,11 +31,13 @@ def first_weights(
     """
     kind = config.pretrain.kind
     if pretrained is not None:
-        if kind != "none":
+        if kind not in ("none", "packaged"):
             raise ValueError(f"pretrain.kind: want 'none' beside a pretrained folder, got {kind!r}")
         return (load_encoder(made.model, pretrained, made.windows, bars),)
     if kind == "none":
         return ()
+    if kind == "packaged":
+        return (load_packaged(made.model, made.windows),)
     windows = made.windows
     # Mirrored windows lie after the bars.
     starts = windows.starts[(windows.split == 0) & (windows.starts + windows.length <= len(bars))]

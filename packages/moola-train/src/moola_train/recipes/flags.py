@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 Config = Annotated[
     Path | None,
-    Parameter(help="TOML file of the run's configuration, or jade-best, origin or plain. Default: jade-best."),
+    Parameter(help="TOML file of the run's settings, or jade-best, origin or plain. Default: jade-best."),
 ]
 JournalConfig = Annotated[
     Path | None, Parameter(help="TOML file of the run's configuration. Default: the recipe's.")

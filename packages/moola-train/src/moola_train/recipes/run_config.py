@@ -117,9 +117,9 @@ class ModelSection(_Section):
 class PretrainSection(_Section):
     """What the encoder learns before any label is shown."""
 
-    kind: Literal["none", "masked", "contrastive", "rules", "worlds"] = "none"
-    """Hidden bars to be told; two noisy views of a window to be recognised; the marks of a simple rule; drawn
-    markets whose marks are known."""
+    kind: Literal["none", "packaged", "masked", "contrastive", "rules", "worlds"] = "none"
+    """Weights that the package holds; hidden bars to be told; two noisy views of a window to be recognised;
+    the marks of a simple rule; drawn markets whose marks are known."""
     worlds: Annotated[tuple[Literal["trades", "one_expansion", "semi_markov"], ...], Field(min_length=1)] = (
         "trades",
     )

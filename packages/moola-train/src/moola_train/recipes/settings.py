@@ -49,8 +49,8 @@ def read_run_settings(file: Path | None, settings: Sequence[str] = ()) -> RunCon
     """Reads the configuration of a run of the expansion detector.
 
     Args:
-        file: A TOML file, or the name of one of the package's configurations; None takes `DEFAULT`. A file says
-            what differs from `DEFAULT`, or from the configuration that its first key ``base`` names.
+        file: A TOML file, or the name of one of the package's configurations; None takes `DEFAULT`. A file
+            says what differs from `DEFAULT`, or from the configuration that its key ``base`` names.
         settings: ``name=value``, laid over it.
 
     Returns:

@@ -16,6 +16,7 @@ from moola_eval.targets import Targets
 from moola_eval.threshold import choose_threshold
 from moola_train.fit import FitResult, fit
 from moola_train.recipes.answers import Answers, answers_of
+from moola_train.recipes.encoder_folder import load_packaged
 from moola_train.recipes.experiment import Experiment, experiment
 from moola_train.recipes.pretraining import pretrain
 from moola_train.recipes.run_config import RunConfig
@@ -90,7 +91,9 @@ class _Trained(NamedTuple):
 def _trained(drawn: Material, config: RunConfig) -> _Trained:
     """Trains one network; its answers for the inner and for the reported windows."""
     made = experiment(drawn.windows, config)
-    if config.pretrain.kind != "none":
+    if config.pretrain.kind == "packaged":
+        load_packaged(made.model, made.windows)
+    elif config.pretrain.kind != "none":
         if drawn.unlabelled is None and config.pretrain.kind != "worlds":
             raise ValueError("source.unlabelled: want windows to pretrain on, got 0")
         features, starts, rule = drawn.unlabelled or (made.windows.features, made.windows.starts, None)
