@@ -3,8 +3,9 @@
 OMP_NUM_THREADS=1 python benchmarks/best_cost.py
 
 CPU seconds in one process, sides in turn. The first system's job is the hand-written loop that
-`job_overhead.py` times, training alone. Ours is `fit` with its selection on 42 inner windows after every epoch.
-Marking is from windows to decided spans, in batches of 256: the plain network decides each bar by a threshold.
+`job_overhead.py` times, training alone. Ours is `fit` with its selection on 42 inner windows after every
+epoch. Marking is from windows to decided spans, in batches of 256: the plain network decides each bar by a
+threshold.
 """
 
 import statistics
