@@ -41,7 +41,7 @@ from moola_models import Jade
 from moola_train.batches import WindowedBars
 from moola_train.fit import fit
 from moola_train.recipes.answers import answers_of
-from moola_train.recipes.expansion import expansion_model, expansion_tasks
+from moola_train.recipes.expansion import expansion_balancer, expansion_model, expansion_tasks
 from moola_train.recipes.label_ranking import Work, rank_windows
 from moola_train.recipes.label_review import doubtful_labels
 from moola_train.recipes.labelling_value import labelling_values
@@ -95,14 +95,22 @@ class World(NamedTuple):
 
 
 def settings(seed: int, *, epochs: int, stride: int = 15) -> RunConfig:
-    """jade-best with the span task alone."""
+    """The span task of jade-best alone, from drawn weights: what is known is known from the labels."""
     values = recipe_values("jade-best")
     return RunConfig.model_validate(
         {
             **values,
             "data": {**values["data"], "stride": stride},
-            "model": {**values["model"], "tasks": ["span"], "seed": seed},
-            "fit": {**values["fit"], "epochs": epochs, "seed": seed, "selection": "loss"},
+            "model": {**values["model"], "tasks": ["span"], "hidden": 64, "seed": seed},
+            "pretrain": {},
+            "fit": {
+                **values["fit"],
+                "epochs": epochs,
+                "learning_rate": 3e-3,
+                "averaging": None,
+                "seed": seed,
+                "selection": "loss",
+            },
         }
     )
 
@@ -122,8 +130,8 @@ def trained(world: World, labelled: Int, seed: int, size: Size) -> tuple[Jade, R
     windows = select(world.windows, both)
     config = settings(seed, epochs=max(round(size.steps / -(-len(windows) // 32)), 1))
     model = expansion_model(windows, config)
-    balancer = config.balancer.build(("span",))
-    fit(model, WindowedBars(windows), expansion_tasks(windows, config), balancer, config.fit)
+    tasks = expansion_tasks(windows, config)
+    fit(model, WindowedBars(windows), tasks, expansion_balancer(tasks, config), config.fit)
     return model, config
 
 

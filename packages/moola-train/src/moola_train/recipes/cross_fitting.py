@@ -24,7 +24,8 @@ from moola_train.batches import WindowedBars
 from moola_train.device import choose_device
 from moola_train.fit import fit
 from moola_train.recipes.covering import covering_starts
-from moola_train.recipes.expansion import expansion_model, expansion_tasks
+from moola_train.recipes.encoder_folder import load_packaged
+from moola_train.recipes.expansion import expansion_balancer, expansion_model, expansion_tasks
 from moola_train.recipes.inner_scores import InnerScores
 from moola_train.recipes.pretraining import pretrain
 from moola_train.recipes.run_config import RunConfig
@@ -111,12 +112,14 @@ def _trained(windows: WindowSet, bars: Bars, config: RunConfig, *, chooses: bool
         known = with_mirrored(known)
     tasks = expansion_tasks(known, config)
     model = expansion_model(known, config)
-    if config.pretrain.kind != "none":
+    if config.pretrain.kind == "packaged":
+        load_packaged(model, known)
+    elif config.pretrain.kind != "none":
         starts = windows.starts[windows.split == 0]
         rule = label_expansions(bars) if config.pretrain.kind == "rules" else None
         pretrain(model, windows.features, starts, config, rule=rule)
     data = WindowedBars(known, device=choose_device(config.fit.device))
-    balancer = config.balancer.build(tuple(task.name for task in tasks))
+    balancer = expansion_balancer(tasks, config)
     settings, select_by = config.fit, None
     if chooses:
         select_by = InnerScores(data, known, part(known, "inner"), config.data)

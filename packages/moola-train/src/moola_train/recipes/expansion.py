@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -12,6 +12,7 @@ import moola_data.window_set
 import moola_data.window_split
 import moola_models
 from moola_data.schema import Bars, Spans, WindowSet
+from moola_losses.balancer import Balancer
 from moola_losses.bar_bce import BarBCE
 from moola_losses.cross_entropy import CrossEntropy
 from moola_losses.huber import Huber
@@ -135,3 +136,24 @@ def _loss(task: str, config: RunConfig) -> TaskLoss:
     given = config.losses.get(task)  # type: ignore[call-overload]
     loss: TaskLoss = given if given is not None else LOSSES.get(kind, LogLikelihood)()
     return FirstBar(loss) if kind == "countdown_scalar" else loss
+
+
+def expansion_balancer(tasks: Sequence[Task], config: RunConfig) -> Balancer:
+    """Builds the run's balancer.
+
+    Args:
+        tasks: Of the run.
+        config: The run. A number that its balancer has for one of the recipe's tasks which this run does not
+            train, such as a weight of the type where no span has one, has nothing to act on and is left out.
+
+    Raises:
+        ValueError: The balancer's settings do not fit each other, or name a task that is not the recipe's.
+    """
+    names = tuple(task.name for task in tasks)
+    absent = set(TASKS) - set(names)
+    numbers = {
+        key: {name: number for name, number in value.items() if name not in absent}
+        for key, value in config.balancer
+        if isinstance(value, Mapping)
+    }
+    return config.balancer.model_copy(update=numbers).build(names)

@@ -17,7 +17,7 @@ from moola_models.freezing import freeze_encoder
 from moola_train.batches import WindowedBars
 from moola_train.device import choose_device
 from moola_train.parameter_groups import parameter_groups
-from moola_train.recipes.expansion import expansion_model, expansion_tasks
+from moola_train.recipes.expansion import expansion_balancer, expansion_model, expansion_tasks
 from moola_train.recipes.inner_scores import InnerScores
 from moola_train.recipes.run_config import RunConfig
 from moola_train.task import Task
@@ -66,7 +66,7 @@ def experiment(windows: WindowSet, config: RunConfig) -> Experiment:
     if config.fit.precision in ("fp16", "tf32") and choose_device(config.fit.device).type == "cpu":
         raise ValueError(f"fit.precision: want 'fp32' or 'bf16' on the CPU, got {config.fit.precision!r}")
     tasks = expansion_tasks(windows, config)
-    balancer = config.balancer.build(tuple(task.name for task in tasks))
+    balancer = expansion_balancer(tasks, config)
     model = expansion_model(windows, config)
     if config.pretrain.freeze:
         if config.pretrain.kind == "none":

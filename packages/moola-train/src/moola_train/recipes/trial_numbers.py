@@ -27,9 +27,10 @@ def reported_numbers(
         seed: Of the random chance levels.
 
     Returns:
-        ``test/NAME``, ``null/NAME``, ``skill/NAME``, ``ceiling/NAME`` and, of it, ``share/NAME`` of every
-        metric, bars being those of the decided spans; ``tuned_bar_f1`` is of bars judged alone at
-        `bar_threshold`, ``half_bar_f1`` at one half, as the first system looked at them.
+        ``test/NAME``, ``null/NAME``, ``skill/NAME``, ``ceiling/NAME`` and, of it, ``share/NAME`` and
+        ``gap/NAME`` of every metric, bars being those of the decided spans; ``tuned_bar_f1`` is of bars
+        judged alone at `bar_threshold`, ``half_bar_f1`` at one half, as the first system looked at them;
+        ``span_recall`` the share of the true spans that are hit at IoU .5.
     """
     test = part(drawn.windows, "test")
     known = {"span_f1": drawn.span_ceiling, "bar_f1": drawn.bar_ceiling}
@@ -47,6 +48,8 @@ def reported_numbers(
     )
     numbers: dict[str, JsonValue] = {"positive_share": report.data.positive_rate}
     for metric in report.metrics:
+        if metric.name == "span_f1":
+            numbers["test/span_recall"] = metric.counts["tp"] / metric.counts["n_true"]
         numbers[f"test/{metric.name}"] = float(metric.value)
         if metric.strongest_null is not None:
             numbers[f"null/{metric.name}"] = float(metric.nulls[metric.strongest_null])
@@ -54,6 +57,7 @@ def reported_numbers(
         numbers[f"ceiling/{metric.name}"] = float(metric.ceiling)
         if metric.ceiling_known and metric.ceiling > 0:
             numbers[f"share/{metric.name}"] = float(metric.value / metric.ceiling)
+            numbers[f"gap/{metric.name}"] = float(metric.ceiling - metric.value)
     inside = np.asarray(test.targets["span"], np.float32) > 0.5
     marked = found.probability > 0.5
     tuned = found.probability >= np.float32(bar_threshold)
