@@ -174,7 +174,7 @@ def test_nothing_is_chosen_on_what_is_reported(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(trials, "material", leaking)
     planted = trials.trial(**job)  # type: ignore[arg-type]
-    reported = ("test/", "null/", "skill/", "ceiling/", "share/", "positive_share")
+    reported = ("test/", "null/", "skill/", "ceiling/", "share/", "gap/", "positive_share")
     chosen = {name: value for name, value in honest.items() if not name.startswith(reported)}
     assert {name: planted[name] for name in chosen} == chosen
     assert (
