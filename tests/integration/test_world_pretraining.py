@@ -140,8 +140,10 @@ def test_the_packages_encoder_fits_the_default_and_is_checked(market, flags, tmp
     for more in (["--model.hidden", "12"], ["--data.feature_set", "origin"]):
         assert run(["train", *flags, *words, *more]) == 2
         [line] = capsys.readouterr().err.splitlines()
-        assert "pretrain.kind: 'packaged' does not fit" in line
-        assert "'none' begins anew" in line
+        assert "pretrain.kind: 'packaged' wants " in line
+        assert f"{more[0].strip('-')} " in line
+        assert "'none' begins with drawn weights" in line
+        assert len(line) < 300
         assert not (tmp_path / "run").exists()
 
 

@@ -34,6 +34,7 @@ from moola_train.recipes.commands import run
 
 HERE = Path(__file__).parent
 CONFIG = """
+base = "plain"
 [data]
 length = 20
 stride = 20

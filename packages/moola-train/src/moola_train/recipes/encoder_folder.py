@@ -68,14 +68,27 @@ def load_packaged(model: Jade, windows: WindowSet) -> str:
         ValueError: It does not fit the network or the run's features.
     """
     with as_file(files("moola_train").joinpath("encoders", PACKAGED)) as folder:
-        try:
-            return load_encoder(model, folder, windows)
-        except ValueError as error:
-            words = str(error).removeprefix("pretrained: ")
+        card, config = (
+            EncoderCard.model_validate_json(json.dumps(load_card(folder))),
+            load_model(folder).config,
+        )
+        wanted = {
+            "data.feature_set": (card.feature_set, windows.feature_set),
+            "data.position": (card.position, windows.position),
+            **{
+                f"model.{name}": (getattr(config, name), getattr(model.config, name))
+                for name in ("encoder", "hidden", "layers")
+            },
+        }
+        other = [
+            f"{name} {_shown(its)}, got {_shown(own)}" for name, (its, own) in wanted.items() if its != own
+        ]
+        if other:
             raise ValueError(
-                f"pretrain.kind: 'packaged' does not fit: {words}; 'none' begins anew, 'worlds' draws an "
-                "encoder that fits"
-            ) from error
+                f"pretrain.kind: 'packaged' wants {', '.join(other)}; 'none' begins with drawn weights (base = "
+                "'plain' fits them), 'worlds' teaches such a network first"
+            )
+        return load_encoder(model, folder, windows)
 
 
 def load_encoder(model: Jade, folder: Path, windows: WindowSet, bars: Bars | None = None) -> str:
@@ -134,6 +147,10 @@ def load_encoder(model: Jade, folder: Path, windows: WindowSet, bars: Bars | Non
         f"up to {card.end or 'an unknown time'}: {taken}"
         + (" It may have seen bars of the inner and test parts, without labels." if seen else "")
     )
+
+
+def _shown(value: object) -> object:
+    return value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else value
 
 
 def _span_head(config: JadeConfig) -> object:
