@@ -85,7 +85,7 @@ def load_packaged(model: Jade, windows: WindowSet) -> str:
         ]
         if other:
             raise ValueError(
-                f"pretrain.kind: 'packaged' wants {', '.join(other)}; 'none' begins with drawn weights (base = "
+                f"pretrain.kind: 'packaged' wants {', '.join(other)}; 'none' begins with drawn weights (base "
                 "'plain' fits them), 'worlds' teaches such a network first"
             )
         return load_encoder(model, folder, windows)
