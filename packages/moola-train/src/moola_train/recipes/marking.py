@@ -92,13 +92,31 @@ def spans_of(
     )
 
 
-def _windows(
-    merged: Merged, first: npt.NDArray[np.integer], last: npt.NDArray[np.integer]
-) -> list[tuple[int, int]]:
-    """Which windows have their own first bar in first..last."""
+class _Pairs(NamedTuple):
+    """Spans and windows that have to do with each other, in the spans' order."""
+
+    span: npt.NDArray[np.int64]
+    window: npt.NDArray[np.int64]
+
+
+def _pairs(merged: Merged, first: npt.NDArray[np.integer], last: npt.NDArray[np.integer]) -> _Pairs:
+    """Pairs each span with the windows whose own first bar is in first..last."""
     low = np.searchsorted(merged.starts, first, "left")
-    high = np.searchsorted(merged.starts, last, "right")
-    return list(zip(low.tolist(), high.tolist(), strict=True))
+    count = np.maximum(np.searchsorted(merged.starts, last, "right") - low, 0)
+    span = np.repeat(np.arange(len(low)), count)
+    place = np.arange(len(span)) - np.repeat(np.cumsum(count) - count, count)
+    return _Pairs(span, low[span] + place)
+
+
+def _means(
+    spans: int, span: npt.NDArray[np.int64], said: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float64]:
+    """Means by span, (m, c); NaN where nothing was said."""
+    count = np.bincount(span, minlength=spans)[:, None]
+    sums = np.stack([np.bincount(span, weights=column, minlength=spans) for column in said.T], axis=1)
+    means = np.full(sums.shape, np.nan)
+    np.divide(sums, count, out=means, where=count > 0)
+    return means
 
 
 def _types(
@@ -109,28 +127,22 @@ def _types(
         return np.full(len(start), -1, np.int64)
     middle, reach = (start + end) // 2, merged.length - 1
     if merged.mode == "both":
-        ranges = _windows(merged, middle - reach, middle)
+        pairs = _pairs(merged, middle - reach, middle)
     else:
-        ranges = _windows(merged, start - reach, end - reach)
-    means = [said[low:high].mean(axis=0, dtype=np.float64).argmax() for low, high in ranges]
-    return np.array(means, np.int64)
+        pairs = _pairs(merged, start - reach, end - reach)
+    means = _means(len(start), pairs.span, said[pairs.window])
+    return np.asarray(means.argmax(axis=1), np.int64)
 
 
 def _pointers(merged: Merged, start: npt.NDArray[np.integer], end: npt.NDArray[np.integer]) -> Float:
-    found = np.full((len(start), 2), np.nan, np.float32)
     if merged.pointers is None:
-        return found
+        return np.full((len(start), 2), np.nan, np.float32)
     reach = merged.length - 1
     if merged.mode == "both":
-        ranges = _windows(merged, end - reach, start)
+        pairs = _pairs(merged, end - reach, start)
     else:
-        ranges = _windows(merged, start - reach, end - reach)
-    for row, (low, high) in enumerate(ranges):
-        if low >= high:
-            continue
-        said = merged.pointers[low:high].astype(np.float64)
-        said[:, 0] += merged.starts[low:high] - start[row]
-        inside = (said[:, 0] >= -0.5) & (said[:, 0] <= end[row] - start[row] + 0.5)
-        if inside.any():
-            found[row] = said[inside].mean(axis=0)
-    return found
+        pairs = _pairs(merged, start - reach, end - reach)
+    said = merged.pointers[pairs.window].astype(np.float64)
+    said[:, 0] += merged.starts[pairs.window] - start[pairs.span]
+    inside = (said[:, 0] >= -0.5) & (said[:, 0] <= (end - start)[pairs.span] + 0.5)
+    return _means(len(start), pairs.span[inside], said[inside]).astype(np.float32)
