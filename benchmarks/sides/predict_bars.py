@@ -8,6 +8,7 @@ from moola_data.features import feature_set
 from moola_data.schema import Bars
 from moola_models.config import brief_heads, compact
 from moola_models.semi_markov_head import SemiMarkovHeadConfig
+from moola_train.heap import keep_heap
 from moola_train.recipes.decision import Decision
 from moola_train.recipes.detector import Detector
 
@@ -42,7 +43,8 @@ def bars(n: int, *, session: int = 20_000) -> Bars:
 
 
 def detector() -> Detector:
-    """The compact network with the span head of the recommended recipe; two threads."""
+    """The compact network with the recommended span head; two threads, memory kept as by the command."""
+    keep_heap()
     torch.set_num_threads(2)
     features = feature_set("jade")
     standard = {head.name: head for head in brief_heads(classes=3)}

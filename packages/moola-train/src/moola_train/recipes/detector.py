@@ -26,9 +26,9 @@ from moola_train.recipes.stream import Borders, Stream
 from moola_train.recipes.unlabelled import UnlabelledWindows
 from moola_train.recipes.warm_features import BLOCK, warm_features
 
-BATCH = 64
+BATCH = 192
 """Windows that go through the network together: more of them no longer fit a core's cache."""
-CHUNK = 1024
+CHUNK = 384
 """Windows at a time; a chunk's answers are kept on the disk."""
 DRIFT_BARS = 100_000
 """About so many bars, evenly spread, are compared with those of training."""
