@@ -103,10 +103,12 @@ def settings(seed: int, *, epochs: int, stride: int = 15) -> RunConfig:
             "data": {**values["data"], "stride": stride},
             "model": {**values["model"], "tasks": ["span"], "hidden": 64, "seed": seed},
             "pretrain": {},
+            "balancer": {"kind": "uncertainty", "init": "auto"},
             "fit": {
                 **values["fit"],
                 "epochs": epochs,
                 "learning_rate": 3e-3,
+                "balancer_learning_rate": 0.03,
                 "averaging": None,
                 "seed": seed,
                 "selection": "loss",

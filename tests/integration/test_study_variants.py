@@ -11,7 +11,7 @@ import pytest
 
 from moola_train.recipes import trial as trials
 from moola_train.recipes.experiment import experiment
-from moola_train.recipes.run_config import RunConfig
+from moola_train.recipes.run_config import DataSection, RunConfig
 from moola_train.recipes.study import Study, load_study, parse_study, study_names
 from moola_train.recipes.study_data import BenchmarkSource, material
 from moola_train.recipes.study_page import trials_of
@@ -204,3 +204,29 @@ def test_what_stands_alone_is_not_among_all() -> None:
     alone = {name for name in study_names() if load_study(name).alone}
     assert {"journal", "curve"} <= alone
     assert "stall" not in alone
+
+
+def test_marks_of_the_same_person_are_reported_on_with_a_ceiling_of_their_own() -> None:
+    true, marked = (
+        material(
+            BenchmarkSource(windows=20, fresh=60, noise="hasty", noise_reported=noisy), DataSection(), seed=3
+        )
+        for noisy in (False, True)
+    )
+    assert np.array_equal(true.windows.features, marked.windows.features)
+    reported = true.windows.split == 2
+    inside, seen = (drawn.windows.targets["span"] for drawn in (true, marked))
+    assert np.array_equal(inside[~reported], seen[~reported])
+    assert not np.array_equal(inside[reported], seen[reported])
+    assert true.span_ceiling is not None
+    assert marked.span_ceiling is not None
+    assert marked.span_ceiling < true.span_ceiling
+
+
+def test_the_gap_and_the_recall_are_told_beside_the_score() -> None:
+    source = {"kind": "benchmark", "windows": 10, "fresh": 10}
+    found = trial(source=source, run={"fit": {"epochs": 1}}, seed=0)
+    assert found["gap/span_f1"] == pytest.approx(found["ceiling/span_f1"] - found["test/span_f1"])
+    assert 0 <= found["test/span_recall"] <= 1
+    if found["test/span_f1"] > 0:
+        assert found["test/span_recall"] > 0

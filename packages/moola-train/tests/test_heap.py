@@ -84,3 +84,35 @@ def test_fit_asks_for_it_unless_told_not_to(kept, monkeypatch):
 def test_an_environment_that_manages_memory_is_respected():
     assert asked("told", MALLOC_TRIM_THRESHOLD_="131072")[0] is False
     assert asked("told", GLIBC_TUNABLES="glibc.malloc.arena_max=2")[0] is False
+
+
+IN_A_THREAD = """
+import ctypes, json, resource, threading
+import numpy as np
+from moola_train.heap import keep_heap
+
+told = keep_heap()
+found = []
+
+def work():
+    for _ in range(6):
+        held = [np.ones(2_500_000 // 8) for _ in range(40)]  # 100 MB: more than one heap of a thread
+        held.clear()
+        found.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+print(json.dumps([told, found[-1] - found[1]]))
+"""
+
+
+@pytest.mark.skipif(not GLIBC, reason="another C library has no such setting")
+def test_a_threads_heap_stays_with_the_process_too():
+    ours = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_THREAD], env=ours, capture_output=True, text=True, check=True
+    )
+    told, faults = json.loads(done.stdout)
+    assert told
+    assert faults < 1000  # 4 rounds of 24,000 pages where the heap goes back

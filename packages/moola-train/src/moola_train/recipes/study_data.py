@@ -191,7 +191,7 @@ def _draws(source: DrawnSource, length: int, seed: int) -> tuple[_Draw, _Draw]:
     )
     return (
         _Draw(first.bars, first.spans, first.starts, first.group, first.ceiling),
-        _Draw(second.bars, second.spans, second.starts, second.group, second.ceiling),
+        _Draw(second.bars, second.spans, second.starts, second.group, second.label_ceiling),
     )
 
 
