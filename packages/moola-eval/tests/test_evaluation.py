@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from moola_eval import Baseline, EvalInput, Report, Threshold, choose_threshold, decode, evaluate
+from moola_eval.evaluation import skill
 from moola_eval.schema import TrueSpans, Truth
 from moola_eval.spans import Spans
 
@@ -111,6 +112,25 @@ def test_skill_is_the_share_of_the_way_from_chance_to_the_ceiling(report):
         assert metric.skill == pytest.approx((metric.value - null) / (metric.ceiling - null))
     assert (report.metric("span_f1").ceiling, report.metric("span_f1").ceiling_known) == (0.95, True)
     assert report.metric("countdown_mae").ceiling == 0.0
+
+
+@pytest.mark.parametrize("below", [0.0, 0.05])
+def test_where_chance_reaches_the_ceiling_there_is_no_skill_to_tell(below):
+    truth, _ = make_truth(0, 60)
+    given = predict(truth, np.zeros((60, K)), 0.5)
+    chance = evaluate(given, seed=0, resamples=0).metric("bar_f1")
+    ceiling = chance.nulls[chance.strongest_null] - below
+    found = evaluate(given, seed=0, resamples=50, ceiling={"bar_f1": ceiling}).metric("bar_f1")
+    assert chance.skill < 0
+    assert np.isnan(found.skill)
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_worse_than_chance_is_never_praised(higher_is_better):
+    sign = 1 if higher_is_better else -1
+    value, null, ceiling = (sign * np.float64(x) for x in (0.0, 0.14, 0.13))
+    assert np.isnan(skill(value, null, ceiling, higher_is_better=higher_is_better))
+    assert skill(value, sign * np.float64(0.1), ceiling, higher_is_better=higher_is_better) < 0
 
 
 def test_the_strongest_null_of_an_error_is_the_smallest(report):

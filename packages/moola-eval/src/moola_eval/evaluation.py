@@ -149,11 +149,13 @@ def _metric(
         drawn = resampled([score, *paired], index, groups, seed=sampling.seed, resamples=sampling.resamples)
         found = interval_of(drawn[0], score.value, clusters=groups, level=sampling.level)
         if chance is not None:
-            gained = skill(drawn[0], drawn[1] if paired else np.float64(chance.value), top)
+            level = drawn[1] if paired else np.float64(chance.value)
+            gained = skill(drawn[0], level, top, higher_is_better=score.higher_is_better)
             skill_interval = interval_of(gained, np.nan, clusters=groups, level=sampling.level)
     gain = np.nan
     if chance is not None:
-        gain = float(skill(np.float64(score.value), np.float64(chance.value), top))
+        level = np.float64(chance.value)
+        gain = float(skill(np.float64(score.value), level, top, higher_is_better=score.higher_is_better))
     return MetricReport(
         name=score.name,
         definition=score.definition,
@@ -175,9 +177,16 @@ def _too_long(score: Metric, resamples: int) -> bool:
     return isinstance(score, Ranking) and len(score.positive) * resamples > LONGEST_WALK
 
 
-def skill(value: FloatArray | np.float64, null: FloatArray | np.float64, ceiling: float) -> FloatArray:
-    """Returns (value - null) / (ceiling - null); NaN where chance is at the ceiling. Errors need no sign."""
-    return ratio(np.asarray(value - null), np.asarray(ceiling - null))
+def skill(
+    value: FloatArray | np.float64, null: FloatArray | np.float64, ceiling: float, *, higher_is_better: bool
+) -> FloatArray:
+    """Returns (value - null) / (ceiling - null); NaN where chance is at the ceiling or beyond it.
+
+    A chance level of few windows may lie beyond a ceiling that is an expectation. The ratio would then
+    praise what is worse than chance.
+    """
+    room = (ceiling - null) * (1.0 if higher_is_better else -1.0)
+    return np.where(room > 0, ratio(np.asarray(value - null), np.asarray(ceiling - null)), np.nan)
 
 
 def _other_windows(scored: str, train: Truth | None, rules: Mapping[str, Baseline]) -> None:

@@ -170,7 +170,8 @@ class MetricReport(Result):
     ceiling_known: bool
     """False where no one gave a ceiling: then it is the value of a perfect prediction."""
     skill: Number
-    """(value - strongest null) / (ceiling - strongest null); above 0 is better than chance."""
+    """(value - strongest null) / (ceiling - strongest null); above 0 is better than chance. Undefined where
+    chance reaches the ceiling."""
     skill_interval: Interval | None
 
 
