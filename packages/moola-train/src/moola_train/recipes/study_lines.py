@@ -28,7 +28,7 @@ def lines(study: Study, trials: Trials, *, over: str, quick: bool) -> Figure:
         ValueError: A variant's source has no such number.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullLocator
+    from matplotlib.ticker import NullLocator, PercentFormatter
 
     columns = [other.name for other in study.cross] or [""]
     figure = Figure(figsize=(3.2 * len(columns) + 1, 2.7 * len(study.picture) + 0.6), layout="constrained")
@@ -48,7 +48,9 @@ def lines(study: Study, trials: Trials, *, over: str, quick: bool) -> Figure:
             if metric.startswith("share/"):
                 panel.axhline(1, color="#1f2933", linewidth=0.8, linestyle="--")
             if column == 0:
-                panel.set_ylabel(metric, fontsize=8)
+                panel.set_ylabel(_words(metric), fontsize=8)
+                if metric.startswith("share/"):
+                    panel.yaxis.set_major_formatter(PercentFormatter(1))
             if row == 0:
                 panel.set_title(title.removeprefix("· "), fontsize=9)
             panel.set_xscale("log")
@@ -63,6 +65,11 @@ def lines(study: Study, trials: Trials, *, over: str, quick: bool) -> Figure:
     figure.legend(handles, labels, loc="outside lower center", ncols=len(names), frameon=False, fontsize=8)
     figure.suptitle(study.title + (" (quick look)" if quick else ""), fontsize=11)
     return figure
+
+
+def _words(metric: str) -> str:
+    prefix, _, name = metric.partition("/")
+    return f"{name.replace('_f1', ' F1')}, share of the ceiling" if prefix == "share" else metric
 
 
 def points(study: Study, trials: Trials, *, over: str) -> dict[tuple[str, str, str], dict[float, Mean]]:
