@@ -18,7 +18,7 @@ from moola_eval.schema import Truth
 from moola_eval.targets import Targets
 from moola_train.recipes import chunk_store, detector, warm_features
 from moola_train.recipes.commands import run
-from moola_train.recipes.deciding import inner_probability
+from moola_train.recipes.deciding import marked_probability
 from moola_train.recipes.detector import Detector
 from moola_train.recipes.expansion import expansion_windows
 from moola_train.recipes.settings import read_run_settings
@@ -109,7 +109,7 @@ def test_thresholds_are_chosen_on_what_a_file_of_the_inner_bars_would_be_marked_
     config = read_run_settings(trained.parent / "run.toml")
     windows, _ = expansion_windows(bars, read_spans(trained.parent / "spans.csv", bars), config)
     inner = part(windows, "inner")
-    found = inner_probability(loaded.model, windows.features, inner, bars, config.data, mode)
+    found = marked_probability(loaded.model, windows.features, inner, bars, config.data, mode)
     if mode == "causal":
         wanted = loaded.mark_causal(bars).probability
     else:
@@ -125,6 +125,22 @@ def test_thresholds_are_chosen_on_what_a_file_of_the_inner_bars_would_be_marked_
     assert span_f1(Targets.of(truth).spans, marked, labels="ignored").value == pytest.approx(
         marking.inner_value
     )
+
+
+def test_what_the_report_says_of_predict_is_what_predict_marks_in_the_test_part(loaded, trained):
+    bars = read_bars(trained.parent / "bars.csv")
+    config = read_run_settings(trained.parent / "run.toml")
+    windows, _ = expansion_windows(bars, read_spans(trained.parent / "spans.csv", bars), config)
+    test = part(windows, "test")
+    first, last = test.starts.min(), test.starts.max() + K - 1
+    assert len(test) * K == last - first + 1
+    starts = sorted({*range(first, last - K + 2, K // 2), last - K + 1})
+    seen = slow_probability(loaded, bars, starts)[test.starts[:, None] + np.arange(K)]
+    marked = decode(seen, threshold=loaded.decision.both.threshold)
+    value = span_f1(Targets.of(Truth.model_validate(test)).spans, marked, labels="ignored").value
+    assert loaded.decision.both.test_value == pytest.approx(value)
+    assert loaded.decision.causal.test_value is None
+    assert f"marked so, the test part has span F1 {value:.4g}." in (trained / "report.md").read_text()
 
 
 def test_a_run_of_version_1_is_read_and_marks_with_its_one_threshold(trained, tmp_path):

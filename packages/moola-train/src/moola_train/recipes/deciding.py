@@ -11,6 +11,7 @@ from moola_data.features import segment_heads
 from moola_data.schema import Bars, WindowSet
 from moola_data.window_subset import select
 from moola_eval.decoding import decode
+from moola_eval.detection import span_f1
 from moola_eval.matching import IoU, match
 from moola_eval.online import detection_delay, false_alarms
 from moola_eval.schema import Threshold, Truth
@@ -32,6 +33,7 @@ def decide(
     model: moola_models.Jade,
     windows: WindowSet,
     inner: WindowSet,
+    test: WindowSet,
     bars: Bars,
     section: DataSection,
     *,
@@ -43,7 +45,8 @@ def decide(
     Args:
         model: The network.
         windows: All windows of the run; features of the bars come first.
-        inner: Those of the inner part.
+        inner: Those of the inner part, on which all is chosen.
+        test: Those of the test part, on which the choice is scored.
         bars: The run's.
         section: How they were cut and encoded.
         alone: The threshold of windows judged each alone.
@@ -55,6 +58,10 @@ def decide(
     for mode in modes:
         some = inner if mode == "both" else _spread(inner, bars=CAUSAL_BARS)
         markings[mode] = _marking(model, features, some, bars, section, mode)
+    seen = marked_probability(model, features, test, bars, section, "both")
+    marked = decode(seen, threshold=markings["both"].threshold)
+    score = span_f1(Targets.of(Truth.model_validate(test)).spans, marked, labels="ignored")
+    markings["both"] = markings["both"].model_copy(update={"test_value": _number(score.value)})
     return Decision(
         threshold=alone.threshold,
         objective=alone.metric,
@@ -75,7 +82,7 @@ def decide(
     )
 
 
-def inner_probability(
+def marked_probability(
     model: torch.nn.Module,
     features: npt.NDArray[np.float32],
     windows: WindowSet,
@@ -129,7 +136,7 @@ def _marking(
     section: DataSection,
     mode: Mode,
 ) -> Marking:
-    values = inner_probability(model, features, windows, bars, section, mode)
+    values = marked_probability(model, features, windows, bars, section, mode)
     truth = Truth.model_validate(windows)
     chosen = choose_threshold(values, truth)
     true = Targets.of(truth).spans

@@ -18,7 +18,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Marking(BaseModel):
     """How bars of a long file are marked, and what such marks were worth on the inner part.
 
-    All its numbers are a little too good: the threshold was chosen there.
+    All its numbers but `test_value` are a little too good: the threshold was chosen there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +27,9 @@ class Marking(BaseModel):
     """For the probability of bars as this way of marking gives it."""
     inner_value: float | None
     """Span F1."""
+    test_value: float | None = None
+    """Span F1 of the test part marked so, by which nothing was chosen. None of causal marks, each of which
+    costs a window a bar, and of runs made before it was told."""
     confidence: Confidence | None
     """From a span's score to how often such spans are right; None if none was marked."""
     delay: float | None
@@ -79,6 +82,27 @@ class Decision(BaseModel):
                 raise ValueError(f"{name}: want one in version 2 and none in version 1")
         return self
 
+    def marking(self, mode: Literal["both", "causal"]) -> Marking:
+        """How bars are marked.
+
+        Raises:
+            ValueError: A run of version 1 knows nothing of causal marks.
+        """
+        found = self.both if mode == "both" else self.causal
+        if found is not None:
+            return found
+        if mode == "causal":
+            raise ValueError(f"run: want a {NAME} of version 2 for causal marks, got 1: train it again")
+        return Marking(
+            threshold=self.threshold,
+            inner_value=None,
+            confidence=None,
+            delay=None,
+            detected=None,
+            false_alarms=None,
+            windows=0,
+        )
+
 
 def weights_digest(model: Path) -> str:
     """SHA-256 of the weights in a model folder."""
@@ -95,6 +119,14 @@ def write_decision(folder: Path, decision: Decision) -> None:
     temporary.replace(folder / NAME)
 
 
+def _unfinished(folder: Path) -> str:
+    if not folder.is_dir():
+        return f"{folder}, which is no folder"
+    if (folder / "checkpoints").is_dir():
+        return f"{folder}, which is not finished; go on with: moola resume {folder}"
+    return str(folder)
+
+
 def read_decision(folder: Path) -> Decision:
     """Reads the file of a run.
 
@@ -104,7 +136,7 @@ def read_decision(folder: Path) -> Decision:
     """
     path = folder / NAME
     if not path.is_file():
-        raise FileNotFoundError(f"run: want a finished run with {NAME}, got {folder}")
+        raise FileNotFoundError(f"run: want a finished run with {NAME}, got {_unfinished(folder)}")
     try:
         return Decision.model_validate_json(path.read_bytes())
     except ValidationError as error:

@@ -137,21 +137,7 @@ class Detector(NamedTuple):
         Raises:
             ValueError: A run of version 1 knows nothing of causal marks.
         """
-        decision = self.decision
-        found = decision.both if mode == "both" else decision.causal
-        if found is not None:
-            return found
-        if mode == "causal":
-            raise ValueError(f"run: want a {NAME} of version 2 for causal marks, got 1: train it again")
-        return Marking(
-            threshold=decision.threshold,
-            inner_value=None,
-            confidence=None,
-            delay=None,
-            detected=None,
-            false_alarms=None,
-            windows=0,
-        )
+        return self.decision.marking(mode)
 
     def answer(self, features: npt.NDArray[np.float32], starts: npt.NDArray[np.int64]) -> Answers:
         """Asks the network about windows of features."""

@@ -81,7 +81,7 @@ class DriftReport(_Frozen):
     def __str__(self) -> str:
         """One line if nothing has drifted, a table otherwise."""
         worst = max(self.features, key=_psi_of)
-        seen = f"{self.bars} bars against {self.trained_bars} of training, mean PSI {self.pooled:.2f}"
+        seen = f"{self.bars} bars against {self.trained_bars} in training windows, mean PSI {self.pooled:.2f}"
         if self.not_finite:
             seen += f", {self.not_finite} bars not finite"
         if not self.drifted:

@@ -72,7 +72,8 @@ def worth_of_more(windows: Float, score: Float, *, have: float, more: float, see
     now, gain = _draws(n, y, have, have + more, np.random.default_rng(seed))
     low, middle, high = np.quantile(gain, [0.025, 0.5, 0.975])
     known = bool(low > 0)
-    said = f"{middle:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"
+    words = [f"{round(float(number), 3) + 0.0:+.3f}" for number in (middle, low, high)]  # + 0.0: no -0.000
+    said = f"{words[0]} (95 % interval {words[1]} to {words[2]})"
     why = said if known else f"not known: {said} holds 0, so these scores do not tell whether labels help"
     return Worth(float(np.median(now)), float(middle), float(low), float(high), known, why)
 

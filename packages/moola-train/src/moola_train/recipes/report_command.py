@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from moola_eval.markdown import number, span
 from moola_train.recipes.comparison_page import compare_runs, comparison_page, comparison_text
+from moola_train.recipes.decision import read_decision
 from moola_train.recipes.finished_run import JudgedPart, finished_run
 from moola_train.recipes.flags import Json
 from moola_train.recipes.provenance import write_text
@@ -86,6 +87,7 @@ def _one(folder: Path, importance: JudgedPart | None) -> _Made:
         windows=run.windows,
         report=run.report,
         data=run.decided("test"),
+        marking=read_decision(folder).marking("both"),
     )
     kept = read_importance(folder)
     result = {} if kept is None else {"importance": kept.model_dump(mode="json")}

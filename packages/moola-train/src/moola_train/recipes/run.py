@@ -195,14 +195,30 @@ def _report(
         made.model, run.path / "model", card=card, overwrite=(run.path / "model").exists()
     )
     write_json(run.path / "report.json", json.loads(report.model_dump_json()))
-    write_text(run.path / "report.md", report_text(report, config, inputs.source.notes))
-    page = run_page(run.path, inputs=inputs, config=config, windows=made.windows, report=report, data=data)
+    decision = decide(
+        made.model,
+        made.windows,
+        made.inner,
+        made.test,
+        inputs.bars,
+        config.data,
+        alone=chosen,
+        weights=weights_digest(run.path / "model"),
+    )
+    marking = decision.marking("both")
+    text = report_text(report, config, inputs.source.notes, marking=marking)
+    write_text(run.path / "report.md", text)
+    page = run_page(
+        run.path,
+        inputs=inputs,
+        config=config,
+        windows=made.windows,
+        report=report,
+        data=data,
+        marking=marking,
+    )
     write_text(run.path / PAGE, page)
     # Last: a folder with a decision is a finished run.
-    digest = weights_digest(run.path / "model")
-    decision = decide(
-        made.model, made.windows, made.inner, inputs.bars, config.data, alone=chosen, weights=digest
-    )
     write_decision(run.path, decision)
     return Outcome(run.path, report, fitted)
 

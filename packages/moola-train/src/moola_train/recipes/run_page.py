@@ -17,10 +17,12 @@ from moola_eval.schema import EvalInput, Report
 from moola_eval.section import Grid, Section
 from moola_train.recipes.bottom_line import ORIGIN, bottom_line
 from moola_train.recipes.card_section import card_section
+from moola_train.recipes.decision import Marking
 from moola_train.recipes.differing_settings import differing
 from moola_train.recipes.doctor_section import doctor_section
 from moola_train.recipes.run_config import RunConfig
 from moola_train.recipes.run_importance import importance_section, read_importance
+from moola_train.recipes.run_in_words import run_in_words
 from moola_train.recipes.run_source import RunInputs
 from moola_train.recipes.training_section import training_section
 from moola_train.recipes.trial_ledger import known_runs, trials_section
@@ -32,7 +34,14 @@ LONGEST = 200
 
 
 def run_page(
-    folder: Path, *, inputs: RunInputs, config: RunConfig, windows: WindowSet, report: Report, data: EvalInput
+    folder: Path,
+    *,
+    inputs: RunInputs,
+    config: RunConfig,
+    windows: WindowSet,
+    report: Report,
+    data: EvalInput,
+    marking: Marking,
 ) -> str:
     """Writes the page.
 
@@ -43,6 +52,7 @@ def run_page(
         windows: Cut from them.
         report: On the test part.
         data: What the report was computed from.
+        marking: How files are marked.
 
     Returns:
         HTML, below 2 MB; the same for the same folder and the runs beside it.
@@ -62,11 +72,7 @@ def run_page(
         trials_section(known_runs(folder.resolve().parent), report, name=folder.resolve().name),
         _made_by(folder, config),
     ]
-    place = (
-        f"Recipe {config.recipe}, {config.model.preset} network, {config.fit.epochs} epochs, seed "
-        f"{config.fit.seed}. Epoch and threshold were chosen on the inner part; what follows is scored on "
-        "the test part, the last in time. One run of one seed says nothing about the spread over seeds."
-    )
+    place = run_in_words(config, marking)
     return report_html(
         report,
         data,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moola_data.bars import read_bars
@@ -122,6 +123,10 @@ def file_inputs(
     notes = [f"Bars: {bars.name}; spans: {spans.name}, annotator {labels.annotator or 'not named'}."]
     if len(labels) and (labels.type < 0).all():
         notes.append("No span has a type: the type is not trained, and criteria of it have no such output.")
+    if joined := _joined(labels, checked):
+        notes.append(
+            f"{joined} spans share bars with one before or touch it: learnt as one, scored one by one."
+        )
     source = RunSource(
         kind="files",
         bars=str(bars.resolve()),
@@ -183,3 +188,10 @@ def stored_run(folder: Path) -> StoredRun:
                 f"{where or 'the embedded sample'}"
             )
     return StoredRun(RunInputs(bars, spans, source), config)
+
+
+def _joined(spans: Spans, bars: Bars) -> int:
+    """Spans that share a bar with one that began earlier, or begin right after it in its segment."""
+    order = np.lexsort((spans.end, spans.start))
+    start, furthest = spans.start[order][1:], np.maximum.accumulate(spans.end[order])[:-1]
+    return int(((start <= furthest + 1) & (bars.segment[start] == bars.segment[furthest])).sum())
