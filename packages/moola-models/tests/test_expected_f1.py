@@ -5,9 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moola_models import expected_f1
 from moola_models.candidates import best_marks, sample_marks
 from moola_models.chain import Chain
-from moola_models.expected_f1 import choose_for_f1, decode_for_f1, match_counts
+from moola_models.expected_f1 import choose_for_f1, decode_for_f1, match_counts, mean_matches
 from moola_models.segment import Segment
 from moola_models.semi_markov import SemiMarkov
 
@@ -50,6 +51,21 @@ marks_of_8 = st.lists(st.booleans(), min_size=8, max_size=8)
 def test_counts_are_those_of_the_best_matching(one, other, iou):
     found = match_counts(torch.tensor([[one]]), torch.tensor([[other]]), iou=iou)
     assert found.item() == matches(one, other, iou)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    candidates=st.lists(st.lists(marks_of_8, min_size=3, max_size=3), min_size=2, max_size=2),
+    drawn=st.lists(st.lists(marks_of_8, min_size=4, max_size=4), min_size=2, max_size=2),
+    iou=st.sampled_from([0.5, 0.6, 1.0]),
+    pairs=st.sampled_from([1, 9, 4_000_000]),
+)
+def test_mean_matches_are_the_means_of_the_counts_whatever_the_pieces(candidates, drawn, iou, pairs):
+    first, second = torch.tensor(candidates), torch.tensor(drawn)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expected_f1, "PAIRS", pairs)
+        found = mean_matches(first, second, iou=iou)
+    assert torch.equal(found, match_counts(first, second, iou=iou).mean(2))
 
 
 @settings(deadline=None, max_examples=40)

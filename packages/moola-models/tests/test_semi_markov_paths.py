@@ -68,6 +68,27 @@ def test_the_k_best_spans_are_the_best_of_all(K):
         assert (found.score[b, n:] == -INF).all()
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 999),
+    K=st.integers(1, 30),
+    D=st.integers(2, 8),
+    k=st.integers(1, 9),
+    scale=st.sampled_from([0.3, 3.0]),
+)
+def test_the_k_best_spans_are_those_of_the_expanded_chain(seed, K, D, k, scale):
+    spans = random_spans(3, K, D=D, seed=seed, lengths=[K, max(1, K - 4), 1], scale=scale)
+    wanted, found = k_best_paths(spans.chain(), k), k_best_spans(spans, k)
+    torch.testing.assert_close(found.score, wanted.score)
+    for n in range(k):  # that they are what was scored, and no two the same
+        there = found.score[:, n] > -INF
+        torch.testing.assert_close(spans.score(found.marks[:, n])[there], found.score[there, n])
+        assert not found.marks[~there, n].any()
+    for b in range(3):
+        there = found.marks[b, found.score[b] > -INF]
+        assert len(there.unique(dim=0)) == len(there)
+
+
 @pytest.mark.parametrize("D", [2, 4])
 @pytest.mark.parametrize("K", range(1, 9))
 def test_samples_have_the_distributions_frequencies(K, D):

@@ -20,6 +20,8 @@ from torch import Tensor
 from moola_models.candidates import Distribution, best_marks, k_best_marks, sample_marks
 
 Average = Literal["window", "pooled"]
+PAIRS = 4_000_000
+"""Pairs of spans compared at a time: bounds the memory."""
 
 
 class Decision(NamedTuple):
@@ -91,18 +93,18 @@ def choose_for_f1(
     """
     if average not in ("window", "pooled"):
         raise ValueError(f"average: want 'window' or 'pooled', got {average!r}")
-    found_BMN = match_counts(candidates_BMK, drawn_BNK, iou=iou)
     said_BM, true_BN = (_opens(marks).sum(2).double() for marks in (candidates_BMK, drawn_BNK))
-    both_BMN = said_BM[:, :, None] + true_BN[:, None, :]
-    f1_BM = torch.where(both_BMN > 0, 2 * found_BMN / both_BMN.clamp(min=1), 1.0).mean(2)
     if average == "window":
+        f1_BM = _f1(match_counts(candidates_BMK, drawn_BNK, iou=iou), said_BM, true_BN)
         # Rounding must not prefer a later candidate that is as good.
         chosen_B1 = (f1_BM >= f1_BM.amax(1, keepdim=True) - 1e-12).int().argmax(1, keepdim=True)
     else:
-        chosen_B1 = _pooled_choice(2 * found_BMN.mean(2), said_BM, true_BN.mean(1))
+        gain_BM = 2 * mean_matches(candidates_BMK, drawn_BNK, iou=iou)
+        chosen_B1 = _pooled_choice(gain_BM, said_BM, true_BN.mean(1))
     K = candidates_BMK.shape[2]
-    marks_BK = candidates_BMK.gather(1, chosen_B1[:, :, None].expand(-1, 1, K)).squeeze(1)
-    return Decision(marks_BK, f1_BM.gather(1, chosen_B1).squeeze(1))
+    marks_B1K = candidates_BMK.gather(1, chosen_B1[:, :, None].expand(-1, 1, K))
+    expected_B1 = _f1(match_counts(marks_B1K, drawn_BNK, iou=iou), said_BM.gather(1, chosen_B1), true_BN)
+    return Decision(marks_B1K.squeeze(1), expected_B1.squeeze(1))
 
 
 def match_counts(first_BMK: Tensor, second_BNK: Tensor, *, iou: float = 0.5) -> Tensor:
@@ -116,20 +118,79 @@ def match_counts(first_BMK: Tensor, second_BNK: Tensor, *, iou: float = 0.5) -> 
     Raises:
         ValueError: If `iou` is out of range.
     """
-    if not 0.5 <= iou <= 1:
-        raise ValueError(f"iou: want a number in 0.5..1, got {iou}")
+    _check_iou(iou)
     found = torch.zeros(1, device=first_BMK.device)
     found = found.expand(first_BMK.shape[0], first_BMK.shape[1], second_BNK.shape[1]).clone()
-    # Rounding must not refuse an overlap equal to the limit.
-    least = iou - 1e-6
     first, second = _bounds(first_BMK), _bounds(second_BNK)
     for start_BM, end_BM in zip(*(x[..., None].unbind(2) for x in first), strict=True):
         for start_BN, end_BN in zip(*(x[:, None].unbind(3) for x in second), strict=True):
-            shared = torch.minimum(end_BM, end_BN).sub_(torch.maximum(start_BM, start_BN)).add_(1)
-            # shared >= least * (size + size - shared); spans apart share less than one bar.
-            wanted = (least / (1 + least)) * ((end_BM - start_BM + 1) + (end_BN - start_BN + 1))
-            found += shared >= wanted.clamp_(min=0.5)
+            found += _matches(start_BM, end_BM, start_BN, end_BN, iou)
     return found.double()
+
+
+def mean_matches(first_BMK: Tensor, second_BNK: Tensor, *, iou: float = 0.5) -> Tensor:
+    """Mean over the second sets of `match_counts`, float64 (B, M); each span is looked at once a window.
+
+    Sets drawn from one distribution have most spans in common, so that this costs far less than all pairs of
+    sets.
+
+    Args:
+        first_BMK: Marks, bool.
+        second_BNK: Marks, bool.
+        iou: Smallest intersection over union of a match, 0.5..1.
+
+    Raises:
+        ValueError: If `iou` is out of range.
+    """
+    _check_iou(iou)
+    B, M, K = first_BMK.shape
+    (said, of_set), (true, _) = _codes(first_BMK), _codes(second_BNK)
+    said, of_span = said.unique(return_inverse=True)
+    true, often = true.unique(return_counts=True)
+    many_B = (true // K**2).bincount(minlength=B)
+    # The true spans of each window in a row of a table; how often each was drawn is 0 where a row is shorter.
+    place = torch.arange(len(true), device=true.device) - (many_B.cumsum(0) - many_B)[true // K**2]
+    table = torch.zeros(3, B, max(int(many_B.max()), 1) if B else 1, device=true.device)
+    for row, values in zip(table, (true // K % K, true % K, often), strict=True):
+        row[true // K**2, place] = values.float()
+    worth = torch.empty(len(said), dtype=torch.float64, device=said.device)
+    rows = max(PAIRS // table.shape[2], 1)
+    for first in range(0, len(said), rows):
+        some = said[first : first + rows, None]
+        start, end, times = table[:, some[:, 0] // K**2]
+        found = _matches((some // K % K).float(), (some % K).float(), start, end, iou)
+        worth[first : first + rows] = torch.where(found, times, 0).double().sum(1)
+    sums = torch.zeros(B * M, dtype=torch.float64, device=said.device).index_add_(0, of_set, worth[of_span])
+    return sums.view(B, M) / second_BNK.shape[1]
+
+
+def _matches(start: Tensor, end: Tensor, other_start: Tensor, other_end: Tensor, iou: float) -> Tensor:
+    # Rounding must not refuse an overlap equal to the limit.
+    least = iou - 1e-6
+    shared = torch.minimum(end, other_end).sub_(torch.maximum(start, other_start)).add_(1)
+    # shared >= least * (size + size - shared); spans apart share less than one bar.
+    wanted = (least / (1 + least)) * ((end - start + 1) + (other_end - other_start + 1))
+    return shared >= wanted.clamp_(min=0.5)
+
+
+def _f1(found_BMN: Tensor, said_BM: Tensor, true_BN: Tensor) -> Tensor:
+    both_BMN = said_BM[:, :, None] + true_BN[:, None, :]
+    return torch.where(both_BMN > 0, 2 * found_BMN / both_BMN.clamp(min=1), 1.0).mean(2)
+
+
+def _check_iou(iou: float) -> None:
+    if not 0.5 <= iou <= 1:
+        raise ValueError(f"iou: want a number in 0.5..1, got {iou}")
+
+
+def _codes(marks_BNK: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each span window * K² + first bar * K + last bar, and the number of its set, window * N + set."""
+    _, N, K = marks_BNK.shape
+    closes = marks_BNK & ~torch.nn.functional.pad(marks_BNK, (0, 1))[..., 1:]
+    # Both go through windows, sets and bars in order, so the n-th opening belongs to the n-th closing.
+    window, number, start = _opens(marks_BNK).nonzero(as_tuple=True)
+    end = closes.nonzero(as_tuple=True)[2]
+    return (window * K + start) * K + end, window * N + number
 
 
 def _pooled_choice(gain_BM: Tensor, said_BM: Tensor, true_B: Tensor) -> Tensor:

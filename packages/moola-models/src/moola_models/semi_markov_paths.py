@@ -12,7 +12,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from moola_models.chain_paths import k_best_paths
 from moola_models.chain_sums import NEVER
 from moola_models.semi_markov import SemiMarkov
 
@@ -68,13 +67,73 @@ def best_spans(spans: SemiMarkov) -> Tensor:
 
 @torch.no_grad()
 def k_best_spans(spans: SemiMarkov, k: int) -> Markings:
-    """Finds the k most probable sets of spans of each window.
+    """Finds the k most probable sets of spans of each window, by the k best prefixes of every bar.
+
+    Places that remain empty are unmarked.
 
     Raises:
         ValueError: If k is less than 1.
     """
-    paths = k_best_paths(spans.chain(), k)
-    return Markings(paths.tags > 1, paths.score)
+    if k < 1:
+        raise ValueError(f"k: want 1 or more, got {k}")
+    (B, K), D = spans.inside.shape, len(spans.duration)
+    openings, closings = _openings_and_closings(spans)
+    closings = torch.where(spans.valid.T, closings, -torch.inf)
+    # k prefixes of each number of bars whose last is outside; those that end in a span; spans by first bar.
+    outside = openings.new_full((K + 1, B, k), -torch.inf)
+    outside[0, :, 0] = 0
+    closed = older = openings.new_full((B, k), -torch.inf)
+    opened = openings.new_full((D + K, B, k), -torch.inf)
+    numbers = torch.arange(k, device=openings.device).expand(B, k)
+    older_begin, older_rank = torch.zeros_like(numbers), numbers
+    came = torch.zeros(K + 1, B, k, dtype=torch.int64, device=openings.device)
+    begin, rank = torch.zeros_like(came[1:]), torch.zeros_like(came[1:])
+    durations_D11 = spans.duration.flip(0)[:, None, None]
+    # The j-th of a list can be among the k best only if fewer than k - j lists begin better.
+    lists = min(k, D + 1)
+    list_P, entry_P = (
+        torch.tensor(pairs, device=openings.device)
+        for pairs in zip(*((i, j) for i in range(lists) for j in range(k - i)), strict=True)
+    )
+    window_B1 = torch.arange(B, device=openings.device)[:, None]
+    for t in range(K):
+        opened[D + t] = outside[t] + openings[t][:, None]
+        older, which = torch.cat([older, opened[t] + spans.duration[-1]], 1).topk(k, 1)
+        older = older + spans.tail
+        older_begin = torch.cat([older_begin, torch.full_like(older_begin, t - D)], 1).gather(1, which)
+        older_rank = torch.cat([older_rank, numbers], 1).gather(1, which)
+        ways = torch.cat([opened[t + 1 : t + 1 + D] + durations_D11, older[None]])
+        best_lists = ways[:, :, 0].T.topk(lists, 1).indices
+        score, place = ways[best_lists[:, list_P], window_B1, entry_P].topk(k, 1)
+        way, entry = best_lists.gather(1, list_P[place]), entry_P[place]
+        begin[t] = torch.where(way == D, older_begin.gather(1, entry), way + (t + 1 - D))
+        rank[t] = torch.where(way == D, older_rank.gather(1, entry), entry)
+        outside[t + 1], came[t + 1] = torch.cat([outside[t], closed], 1).topk(k, 1)
+        closed = score + closings[t][:, None]
+    score, last = torch.cat([outside[K], closed], 1).topk(k, 1)
+    marks = _walk_back(begin, rank, came, last) & (score > -torch.inf)[:, :, None]
+    return Markings(marks & spans.valid[:, None], score)
+
+
+def _walk_back(begin: Tensor, rank: Tensor, came: Tensor, last: Tensor) -> Tensor:
+    """Marks of prefixes of all bars, bool (B, k, K).
+
+    A prefix is a number: below k one that ends outside, from k on one that ends in a span. ``came`` holds the
+    prefix before an outside bar, ``begin`` and ``rank`` the first bar of a span and the prefix before that.
+    """
+    K, _, k = begin.shape
+    prefix, bars = last, torch.full_like(last, K)
+    first = torch.full_like(last, K + 2)
+    firsts = []
+    for t in reversed(range(K)):
+        here, number = bars == t + 1, prefix % k
+        ends = here & (prefix >= k)
+        first = torch.where(ends, begin[t].gather(1, number), first)
+        firsts.append(first)
+        before = torch.where(ends, rank[t].gather(1, number), came[t + 1].gather(1, number))
+        prefix = torch.where(here, before, prefix)
+        bars = torch.where(ends, first, torch.where(here, t, bars))
+    return torch.stack(firsts[::-1], 2) <= torch.arange(K, device=last.device)
 
 
 @torch.no_grad()

@@ -77,9 +77,13 @@ def answers(
             for first in range(0, len(index), batch_size):
                 rows = torch.from_numpy(index[first : first + batch_size])
                 inputs = data.batch(rows).inputs
-                outputs = model(inputs)
-                if decide is not None:
-                    marks.append(decide(model, inputs).cpu().numpy())
+                if decide is None:
+                    outputs = model(inputs)
+                else:
+                    jade = _jade(model)
+                    encoded = jade.encode(inputs)  # once, for the heads and the decision
+                    outputs = jade.heads(encoded)
+                    marks.append(decide(jade, encoded).cpu().numpy())
                 for name in ("span", "pointers", "countdown", "type"):
                     if hasattr(outputs, name):
                         found.setdefault(name, []).append(getattr(outputs, name).float().cpu().numpy())
@@ -115,18 +119,22 @@ class SpanDecision:
         self.section = section
         self.generator = torch.Generator().manual_seed(section.seed)
 
-    def __call__(self, model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-        """Returns the marks of a batch of windows, bool (B, K)."""
-        if not isinstance(model, Jade):
-            raise TypeError(f"model: want a Jade network with a structured head, got {type(model).__name__}")
+    def __call__(self, model: Jade, encoded: torch.Tensor) -> torch.Tensor:
+        """Returns the marks of a batch of windows that `Jade.encode` has read, bool (B, K)."""
         head = model.head("span")
         if not isinstance(head, STRUCTURED):
             raise TypeError(f"model: want a structured head 'span', got {type(head).__name__}")
-        distribution = head.distribution(model.states(model.encode(inputs)))
+        distribution = head.distribution(model.states(encoded))
         if self.section.kind == "best":
             return best_marks(distribution)
         samples = self.section.samples
         return decode_for_f1(distribution, generator=self.generator, samples=samples, average="pooled").marks
+
+
+def _jade(model: nn.Module) -> Jade:
+    if not isinstance(model, Jade):
+        raise TypeError(f"model: want a Jade network with a structured head, got {type(model).__name__}")
+    return model
 
 
 def answers_of(
