@@ -100,6 +100,14 @@ def test_the_pooled_choice_is_that_of_brute_force(candidates, drawn):
     assert pooled(found.marks.tolist()) == pytest.approx(best, abs=1e-9)
 
 
+def test_a_pooled_choice_is_not_held_at_nothing_by_empty_first_candidates():
+    nothing, span = [False] * 6, [False, True, True, True, False, False]
+    candidates, drawn = torch.tensor([[nothing, span]] * 2), torch.tensor([[nothing, span, span]] * 2)
+    found = choose_for_f1(candidates, drawn, average="pooled")
+    assert found.marks.tolist() == [span, span]
+    assert choose_for_f1(candidates, drawn).marks.tolist() == [span, span]
+
+
 def random_distribution(kind, *, seed, B=4, K=20):
     draw = torch.Generator().manual_seed(seed)
     start, end, inside = (torch.randn(B, K, generator=draw) for _ in range(3))

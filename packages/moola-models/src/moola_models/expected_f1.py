@@ -197,10 +197,10 @@ def _pooled_choice(gain_BM: Tensor, said_BM: Tensor, true_B: Tensor) -> Tensor:
     """The ratio of sums is best where twice the matches less ratio times spans is (Dinkelbach 1967)."""
     ratio = torch.zeros((), dtype=gain_BM.dtype, device=gain_BM.device)
     chosen_B1 = torch.zeros_like(said_BM[:, :1], dtype=torch.int64)
-    for _ in range(50):
+    for turn in range(50):
         gain, said = (x.gather(1, chosen_B1).sum() for x in (gain_BM, said_BM))
         better = gain / (said + true_B.sum()).clamp(min=1e-12)
-        if better <= ratio:
+        if turn and better <= ratio:  # in the first, nothing found by the first candidates is no end
             break
         ratio = better
         value_BM = gain_BM - ratio * said_BM
