@@ -237,6 +237,10 @@ CASES: dict[str, tuple[Case, str]] = {
         "ELSE",
     ),
     "spans without ends": (lambda room: room.train(spans=room.spans(start=[5])), "end"),
+    "misspelt flag that is needed": (
+        lambda room: ["train", "--bar", *room.train()[2:]],
+        "--bars: wanted, got none; did you mean --bars instead of --bar?",
+    ),
     # Runs.
     "no such run": (lambda room: ["doctor", str(room.here / "none")], "want the folder of a run"),
     "run that exists": (

@@ -11,11 +11,13 @@ import pytest
 from moola_data.bars import read_bars
 from moola_data.label_studio import read_label_studio
 from moola_data.spans_file import read_spans
+from moola_train.recipes import labels_command
 from moola_train.recipes.commands import run
 from moola_train.recipes.detector import Detector
 from moola_train.recipes.label_queue import next_windows
 from moola_train.recipes.label_ranking import Work
 from moola_train.recipes.label_tables import whole_windows
+from moola_train.recipes.learning_curve import Worth
 
 K = 20
 
@@ -47,6 +49,17 @@ def fresh(tmp_path_factory):
 
 def next_of(finished, fresh, out, *more):
     return run(["labels", "next", str(finished), "--bars", str(fresh), "--out", str(out), *more])
+
+
+@pytest.mark.parametrize("whose", ["own", "new"])
+def test_next_says_so_where_the_bars_are_those_of_the_training(
+    whose, finished, fresh, market, tmp_path, capsys, monkeypatch
+):
+    nothing = Worth(*[float("nan")] * 4, known=False, why="not asked here")
+    monkeypatch.setattr(labels_command, "_worth", lambda *_, **__: nothing)
+    bars = market / "bars.csv" if whose == "own" else fresh
+    assert next_of(finished, bars, tmp_path / "todo", "--count", "2", "--passes", "1") == 0
+    assert ("bars of the run's training" in capsys.readouterr().err) == (whose == "own")
 
 
 def test_next_writes_a_ranked_table_marks_and_tasks(finished, fresh, tmp_path, capsys):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cyclopts import CycloptsError, UnknownOptionError
+from cyclopts import CycloptsError, MissingArgumentError, UnknownOptionError
 from pydantic import ValidationError
 
 from moola_train.recipes.near_names import did_you_mean
@@ -19,6 +19,8 @@ def one_line(error: BaseException) -> str:
         words = error.strerror
         for name in (error.filename, error.filename2):
             words += f": {name}" if name else ""
+        if isinstance(error, PermissionError):
+            words += "; want a file or folder that you may use so"
         return words
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -32,6 +34,9 @@ def command_line(error: CycloptsError, *, keys: Iterable[str] = ()) -> str:
     """
     command = " ".join(("moola", *(error.command_chain or ())))
     words = one_line(error)
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        _, _, meant = words.partition("Did you mean ")
+        words = f"{error.argument.name}: wanted, got none{f'; did you mean {meant}' if meant else ''}"
     if isinstance(error, UnknownOptionError):
         word = (error.token.keyword or error.token.value).partition("=")[0]
         flags = [name for argument in error.argument_collection for name in argument.names]

@@ -11,6 +11,7 @@ import pandas as pd
 from cyclopts import App, Parameter
 
 from moola_data.bars import read_bars
+from moola_data.card import dataset_card
 from moola_data.schema import Bars, Spans
 from moola_data.spans_file import read_annotators, read_spans, type_names, write_spans
 from moola_train.recipes.curve_points import curve_points
@@ -99,6 +100,9 @@ def next_(
     if labelled is not None:
         types = detector.decision.type_names
         known = looked_at(read_spans(labelled, checked, types=types, annotator="*"), checked)
+    if known is None and stored is not None:
+        if dataset_card(checked, []).fingerprint == stored.inputs.source.bars_fingerprint:
+            tell("these are the bars of the run's training; --labelled SPANS leaves out what has labels")
     with WindowBar() as told:
         queue = next_windows(
             detector,
