@@ -100,9 +100,9 @@ def next_(
     if labelled is not None:
         types = detector.decision.type_names
         known = looked_at(read_spans(labelled, checked, types=types, annotator="*"), checked)
-    if known is None and stored is not None:
-        if dataset_card(checked, []).fingerprint == stored.inputs.source.bars_fingerprint:
-            tell("these are the bars of the run's training; --labelled SPANS leaves out what has labels")
+    trained = None if stored is None else stored.inputs.source.bars_fingerprint
+    if known is None and dataset_card(checked, []).fingerprint == trained:
+        tell("these are the bars of the run's training; --labelled SPANS leaves out what has labels")
     with WindowBar() as told:
         queue = next_windows(
             detector,
