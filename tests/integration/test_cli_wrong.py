@@ -249,7 +249,11 @@ CASES: dict[str, tuple[Case, str]] = {
     ),
     "run in use": (folder_in_use, "in use"),
     "finished run to go on with": (lambda room: ["resume", str(room.finished)], "which is finished"),
-    "unfinished run to predict with": (lambda room: room.predict(folder=room.copy()), "want a finished run"),
+    "unfinished run to predict with": (
+        lambda room: room.predict(folder=room.copy()),
+        "go on with: moola resume",
+    ),
+    "no run to predict with": (lambda room: room.predict(folder=room.here / "none"), "which is no folder"),
     "damaged checkpoint": (damaged_checkpoint, "sha256"),
     "foreign checkpoint": (foreign_checkpoint, "model.safetensors"),
     "damaged weights": (damaged_weights, "model.safetensors"),

@@ -123,6 +123,7 @@ def test_where_chance_reaches_the_ceiling_there_is_no_skill_to_tell(below):
     found = evaluate(given, seed=0, resamples=50, ceiling={"bar_f1": ceiling}).metric("bar_f1")
     assert chance.skill < 0
     assert np.isnan(found.skill)
+    assert found.skill_interval is None  # else some resamples would give a verdict on it
 
 
 @pytest.mark.parametrize("higher_is_better", [True, False])

@@ -110,6 +110,22 @@ def test_checkpoints_made_read_only_are_an_error_and_stay(small, tmp_path, monke
     assert whole_checkpoints(tmp_path / "run")[-1] in (1, 2)  # that of epoch 2 may have been on its way
 
 
+def test_damaged_checkpoint_names_the_one_before_which_counts_without_it(small, tmp_path):
+    run(small, tmp_path / "run", keep_every=1)
+    with RunFolder.open(tmp_path / "run") as folder:
+        before, latest = folder.saved()[-2:]
+        (latest / "model.safetensors").write_bytes(b"")
+        with pytest.raises(ValueError, match=f"the run goes on from {before.name}$"):
+            folder.latest()
+        shutil.rmtree(latest)
+        assert folder.latest().state == read_checkpoint(before).state
+        for path in folder.saved()[:-1]:
+            shutil.rmtree(path)
+        (before / "model.safetensors").write_bytes(b"")
+        with pytest.raises(ValueError, match=r"got 0$"):  # nothing to go on from
+            folder.latest()
+
+
 def test_clock_that_goes_back_changes_nothing_but_times(small, tmp_path, monkeypatch):
     wanted = [r for r in run(small, tmp_path / "a").records if r.name not in WALL_CLOCK]
     clock = iter(range(10**6, 0, -1))

@@ -142,20 +142,20 @@ def _metric(
     top = score.best if ceiling is None else ceiling
     chance = None if strongest is None or score.name in UNSKILLED else nulls[strongest]
     found = skill_interval = None
+    gain = np.nan
+    if chance is not None:
+        null = np.float64(chance.value)
+        gain = float(skill(np.float64(score.value), null, top, higher_is_better=score.higher_is_better))
     if sampling.resamples and not _too_long(score, sampling.resamples):
         index, groups = numbered(group, score.n_sequences)
         # A chance level in a ranking is an average of draws that hardly varies: it is held fixed.
         paired = [chance] if isinstance(chance, Score) else []
         drawn = resampled([score, *paired], index, groups, seed=sampling.seed, resamples=sampling.resamples)
         found = interval_of(drawn[0], score.value, clusters=groups, level=sampling.level)
-        if chance is not None:
-            level = drawn[1] if paired else np.float64(chance.value)
-            gained = skill(drawn[0], level, top, higher_is_better=score.higher_is_better)
+        if chance is not None and not np.isnan(gain):  # no verdict on what is undefined
+            nulls_drawn = drawn[1] if paired else np.float64(chance.value)
+            gained = skill(drawn[0], nulls_drawn, top, higher_is_better=score.higher_is_better)
             skill_interval = interval_of(gained, np.nan, clusters=groups, level=sampling.level)
-    gain = np.nan
-    if chance is not None:
-        level = np.float64(chance.value)
-        gain = float(skill(np.float64(score.value), level, top, higher_is_better=score.higher_is_better))
     return MetricReport(
         name=score.name,
         definition=score.definition,

@@ -173,6 +173,7 @@ class MetricReport(Result):
     """(value - strongest null) / (ceiling - strongest null); above 0 is better than chance. Undefined where
     chance reaches the ceiling."""
     skill_interval: Interval | None
+    """None without resamples, and where the skill is undefined."""
 
 
 class Criterion(Result):

@@ -186,10 +186,9 @@ def _check_iou(iou: float) -> None:
 def _codes(marks_BNK: Tensor) -> tuple[Tensor, Tensor]:
     """Of each span window * K² + first bar * K + last bar, and the number of its set, window * N + set."""
     _, N, K = marks_BNK.shape
-    closes = marks_BNK & ~torch.nn.functional.pad(marks_BNK, (0, 1))[..., 1:]
     # Both go through windows, sets and bars in order, so the n-th opening belongs to the n-th closing.
     window, number, start = _opens(marks_BNK).nonzero(as_tuple=True)
-    end = closes.nonzero(as_tuple=True)[2]
+    end = _closes(marks_BNK).nonzero(as_tuple=True)[2]
     return (window * K + start) * K + end, window * N + number
 
 
@@ -212,9 +211,13 @@ def _opens(marks: Tensor) -> Tensor:
     return marks & ~torch.nn.functional.pad(marks, (1, 0))[..., :-1]
 
 
+def _closes(marks: Tensor) -> Tensor:
+    return marks & ~torch.nn.functional.pad(marks, (0, 1))[..., 1:]
+
+
 def _bounds(marks: Tensor) -> tuple[Tensor, Tensor]:
     """First and last bars of the spans, float32 (B, N, S) each; 0 and -1 where a set has fewer than S."""
-    opens, closes = _opens(marks), marks & ~torch.nn.functional.pad(marks, (0, 1))[..., 1:]
+    opens, closes = _opens(marks), _closes(marks)
     most = int(opens.sum(-1).max()) if opens.numel() else 0
     position = torch.arange(marks.shape[-1], device=marks.device).expand(marks.shape)
 

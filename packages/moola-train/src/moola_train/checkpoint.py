@@ -121,9 +121,7 @@ def read_checkpoint(folder: Path | str) -> Snapshot:
                 raise ValueError(f"{name}: want sha256 {entry.sha256[:12]}…, got {found[:12]}…")
             tensors[name.removesuffix(".safetensors")] = load(raw)
     except ValueError as error:
-        raise ValueError(
-            f"checkpoint {folder}: {error}; without this folder the one before counts"
-        ) from error
+        raise ValueError(f"checkpoint {folder}: {error}") from error
     return Snapshot(tensors, manifest.state)
 
 

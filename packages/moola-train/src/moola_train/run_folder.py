@@ -142,7 +142,13 @@ class RunFolder:
 
 def latest_checkpoint(folder: Path | str) -> Snapshot:
     """Reads the latest checkpoint of a run folder. Damaged ones are an error, never passed over."""
-    return read_checkpoint(_saved(Path(folder) / "checkpoints")[-1])
+    saved = _saved(Path(folder) / "checkpoints")
+    try:
+        return read_checkpoint(saved[-1])
+    except ValueError as error:
+        if len(saved) < 2:
+            raise
+        raise ValueError(f"{error}; without this folder the run goes on from {saved[-2].name}") from error
 
 
 def _saved(checkpoints: Path) -> list[Path]:
